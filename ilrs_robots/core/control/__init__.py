@@ -1,0 +1,1 @@
+"""Path tracking, wheel kinematics and the command gate."""

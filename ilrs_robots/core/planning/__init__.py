@@ -1,0 +1,1 @@
+"""Cost maps and path search."""

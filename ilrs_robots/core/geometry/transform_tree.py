@@ -1,0 +1,315 @@
+"""A tree of frames with bounded history, interpolation between stamps and no extrapolation.
+
+Rules, where tf2 users have been surprised:
+
+* a stamp outside an edge's history is an error, never the nearest sample and never identity;
+* a sample that comes late is inserted at its place; one with a stamp that is already there
+  replaces it; one older than the history (counted back from the edge's newest) is dropped and
+  counted as ``dropped_too_old``;
+* a child keeps its parent, and a moving edge never becomes static or the reverse, until ``clear``;
+* ``clear`` forgets what moves and keeps what is static. Call it when the clock jumps back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ilrs_robots.core.errors import ExtrapolationError, MissingTransformError, TransformError
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.types import FloatArray
+
+STATIC_STAMP_NS: Final = 2**63 - 1
+"""What ``latest_stamp`` answers for a chain of static edges only: they hold for ever."""
+
+_FIRST_CAPACITY = 256
+
+
+class _History:
+    """Samples of one moving edge in order of time, in arrays that slide."""
+
+    def __init__(self, keep_ns: int) -> None:
+        self._keep_ns = keep_ns
+        self._stamps = np.empty(_FIRST_CAPACITY, dtype=np.int64)
+        self._poses = np.empty((_FIRST_CAPACITY, 7))
+        self._begin = 0
+        self._end = 0
+
+    @property
+    def stamps_ns(self) -> NDArray[np.int64]:
+        return self._stamps[self._begin : self._end]
+
+    @property
+    def poses(self) -> FloatArray:
+        """(K, 7): position and quaternion wxyz."""
+        return self._poses[self._begin : self._end]
+
+    def insert(self, stamp_ns: int, pose: FloatArray) -> bool:
+        """Insert or replace one sample; False when it is older than the history."""
+        stamps = self.stamps_ns
+        if stamps.size and stamp_ns < int(stamps[-1]) - self._keep_ns:
+            return False
+        at = self._end
+        if stamps.size and stamp_ns <= stamps[-1]:
+            at = self._begin + int(np.searchsorted(stamps, stamp_ns))
+            if self._stamps[at] == stamp_ns:
+                self._poses[at] = pose
+                return True
+        at = self._make_room(at)
+        self._stamps[at + 1 : self._end + 1] = self._stamps[at : self._end]
+        self._poses[at + 1 : self._end + 1] = self._poses[at : self._end]
+        self._stamps[at] = stamp_ns
+        self._poses[at] = pose
+        self._end += 1
+        self._trim()
+        return True
+
+    def _make_room(self, at: int) -> int:
+        """Make sure that one more sample fits; return where ``at`` is now."""
+        if self._end < self._stamps.size:
+            return at
+        count = self._end - self._begin
+        capacity = self._stamps.size if count <= self._stamps.size // 2 else 2 * self._stamps.size
+        stamps = np.empty(capacity, dtype=np.int64)
+        poses = np.empty((capacity, 7))
+        stamps[:count], poses[:count] = self.stamps_ns, self.poses
+        shift = self._begin
+        self._stamps, self._poses, self._begin, self._end = stamps, poses, 0, count
+        return at - shift
+
+    def _trim(self) -> None:
+        oldest = int(self._stamps[self._end - 1]) - self._keep_ns
+        while self._stamps[self._begin] < oldest:
+            self._begin += 1
+
+
+@dataclass
+class _Edge:
+    """How a child hangs on its parent; exactly one of the two is set."""
+
+    parent: str
+    static: FloatArray | None
+    history: _History | None
+
+
+class TransformTree:
+    """Frames that hang on one another; every transform is looked up at a stamp.
+
+    Safe to feed from one thread and to read from another.
+
+    Args:
+        history_s: how long samples of a moving edge are kept, seconds.
+    """
+
+    def __init__(self, history_s: float = 10.0) -> None:
+        if not history_s > 0.0:
+            raise TransformError(f"history_s = {history_s} s: must be above 0 s")
+        self._keep_ns = round(history_s * 1e9)
+        self._edges: dict[str, _Edge] = {}
+        self._frames: set[str] = set()
+        self._failures: Counter[str] = Counter()
+        self._lock = threading.RLock()
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Failures since the start by reason.
+
+        ``unknown_frame``, ``disconnected``, ``no_data``, ``before_history``, ``after_latest``,
+        ``dropped_too_old``, ``parent_change``, ``kind_change``, ``loop``, ``invalid``.
+        """
+        with self._lock:
+            return dict(self._failures)
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        """Every frame that was named so far, sorted."""
+        with self._lock:
+            return tuple(sorted(self._frames))
+
+    def set_static(self, parent: str, child: str, transform: FloatArray) -> None:
+        """Hang ``child`` on ``parent`` for ever; again with another value replaces it.
+
+        Args:
+            parent: frame id.
+            child: frame id.
+            transform: (4, 4) T_parent_child.
+
+        Raises:
+            TransformError: not rigid, another parent, a moving edge, or a loop.
+        """
+        with self._lock:
+            try:
+                pose = np.concatenate(se3.split_transform(transform))
+            except TransformError as error:
+                raise self._fail("invalid", f"{parent} -> {child}: {error}") from error
+            edge = self._edge(parent, child, static=True)
+            edge.static = pose
+
+    def set(
+        self, parent: str, child: str, stamp_ns: int, position_m: ArrayLike, quat_wxyz: ArrayLike
+    ) -> None:
+        """Add one sample of T_parent_child.
+
+        Args:
+            parent: frame id.
+            child: frame id.
+            stamp_ns: nanoseconds; may be older than samples that are already there.
+            position_m: (3,) metres.
+            quat_wxyz: (4,) quaternion, normalised here.
+
+        Raises:
+            TransformError: not finite, another parent, a static edge, or a loop.
+        """
+        pose = np.empty(7)
+        with self._lock:
+            try:
+                pose[:3] = position_m
+                pose[3:] = se3.normalise_quat(quat_wxyz)
+            except (TransformError, ValueError) as error:
+                raise self._fail("invalid", f"{parent} -> {child}: {error}") from error
+            if not np.isfinite(pose).all():
+                raise self._fail("invalid", f"{parent} -> {child}: position is not finite")
+            history = self._edge(parent, child, static=False).history
+            assert history is not None
+            if not history.insert(int(stamp_ns), pose):
+                self._failures["dropped_too_old"] += 1
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
+        """(4, 4) T_target_source at ``stamp_ns``: takes source coordinates into target.
+
+        Raises:
+            MissingTransformError: a frame is unknown, or nothing connects the two.
+            ExtrapolationError: an edge between them has no data at that stamp; the message says
+                which and by how many seconds.
+        """
+        positions, quats = self.lookup_many(target, source, np.array([stamp_ns], dtype=np.int64))
+        return se3.make_transform(positions[0], quats[0])
+
+    def lookup_many(
+        self, target: str, source: str, stamps_ns: NDArray[np.int64]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Like ``lookup`` for (N,) stamps: positions (N, 3) and quaternions wxyz (N, 4)."""
+        stamps = np.asarray(stamps_ns, dtype=np.int64)
+        with self._lock:
+            up, down = self._chain(target, source)
+            position, quat = self._climb(up, stamps)
+            position_down, quat_down = self._climb(down, stamps)
+        inverse = se3.quat_conjugate(quat_down)
+        offset: FloatArray = se3.quat_rotate(inverse, position - position_down)
+        return offset, se3.quat_multiply(inverse, quat)
+
+    def latest_stamp(self, target: str, source: str) -> int | None:
+        """Newest stamp at which ``lookup`` can answer.
+
+        Returns:
+            nanoseconds; None when the frames are not connected or an edge has no data yet;
+            ``STATIC_STAMP_NS`` when every edge between them is static. Counts no failure.
+        """
+        with self._lock:
+            if target not in self._frames or source not in self._frames:
+                return None
+            split = self._split(target, source)
+            if split is None:
+                return None
+            latest = STATIC_STAMP_NS
+            for child in (*split[0], *split[1]):
+                history = self._edges[child].history
+                if history is not None:
+                    if history.stamps_ns.size == 0:
+                        return None
+                    latest = min(latest, int(history.stamps_ns[-1]))
+            return latest
+
+    def clear(self) -> None:
+        """Forget every moving edge; static ones stay, counters too."""
+        with self._lock:
+            self._edges = {k: v for k, v in self._edges.items() if v.static is not None}
+            self._frames = {f for k, v in self._edges.items() for f in (k, v.parent)}
+
+    def _fail(
+        self, reason: str, message: str, kind: type[TransformError] = TransformError
+    ) -> TransformError:
+        self._failures[reason] += 1
+        return kind(message)
+
+    def _edge(self, parent: str, child: str, *, static: bool) -> _Edge:
+        edge = self._edges.get(child)
+        if edge is None:
+            if parent == child or child in self._ancestors(parent):
+                raise self._fail("loop", f"{parent} -> {child}: would close a loop")
+            edge = _Edge(parent, None, None if static else _History(self._keep_ns))
+            self._edges[child] = edge
+            self._frames.update((parent, child))
+        elif edge.parent != parent:
+            raise self._fail(
+                "parent_change", f"{child} hangs on {edge.parent} and cannot move to {parent}"
+            )
+        elif (edge.history is None) != static:
+            was = "static" if edge.history is None else "moving"
+            raise self._fail("kind_change", f"{parent} -> {child} is {was} and cannot change")
+        return edge
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """The frame itself, its parent, and so on to the root."""
+        chain = [frame]
+        while (edge := self._edges.get(chain[-1])) is not None:
+            chain.append(edge.parent)
+        return chain
+
+    def _split(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
+        """Children from source and from target up to below their common ancestor."""
+        from_source, from_target = self._ancestors(source), self._ancestors(target)
+        if from_source[-1] != from_target[-1]:
+            return None
+        while from_source and from_target and from_source[-1] == from_target[-1]:
+            from_source.pop()
+            from_target.pop()
+        return from_source, from_target
+
+    def _chain(self, target: str, source: str) -> tuple[list[str], list[str]]:
+        for frame in (target, source):
+            if frame not in self._frames:
+                raise self._fail(
+                    "unknown_frame", f"frame {frame!r} is unknown", MissingTransformError
+                )
+        split = self._split(target, source)
+        if split is None:
+            raise self._fail(
+                "disconnected", f"nothing connects {source!r} to {target!r}", MissingTransformError
+            )
+        return split
+
+    def _climb(
+        self, children: list[str], stamps_ns: NDArray[np.int64]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Pose of the first child in the parent of the last, at each stamp."""
+        position = np.zeros((stamps_ns.size, 3))
+        quat = np.tile((1.0, 0.0, 0.0, 0.0), (stamps_ns.size, 1))
+        for child in children:
+            edge_position, edge_quat = self._sample(child, stamps_ns)
+            position = edge_position + se3.quat_rotate(edge_quat, position)
+            quat = se3.quat_multiply(edge_quat, quat)
+        return position, quat
+
+    def _sample(self, child: str, stamps_ns: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        edge = self._edges[child]
+        if edge.static is not None:
+            return edge.static[None, :3], edge.static[None, 3:]
+        assert edge.history is not None
+        known = edge.history.stamps_ns
+        try:
+            poses = edge.history.poses
+            return se3.interpolate_poses(known, poses[:, :3], poses[:, 3:], stamps_ns)
+        except ExtrapolationError as error:
+            reason = "no_data"
+            if known.size:
+                late = int(stamps_ns.max()) > int(known[-1])
+                reason = "after_latest" if late else "before_history"
+            raise self._fail(
+                reason, f"{edge.parent} -> {child}: {error}", ExtrapolationError
+            ) from error

@@ -1,0 +1,1 @@
+"""Messages and files to arrays and back, without ROS."""

@@ -1,0 +1,1 @@
+"""Elevation map and what is derived from it."""

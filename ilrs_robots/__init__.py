@@ -1,0 +1,5 @@
+"""Terrain mapping, localisation and navigation for lunar robots."""
+
+from importlib.metadata import version
+
+__version__ = version("ilrs_robots")

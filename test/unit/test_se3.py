@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from ilrs_robots.core.errors import ExtrapolationError, TransformError
 from ilrs_robots.core.geometry import se3
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ilrs_robots.core.errors import ExtrapolationError, MissingTransformError, TransformError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import STATIC_STAMP_NS, TransformTree

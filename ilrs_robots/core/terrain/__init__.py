@@ -1,0 +1,1 @@
+"""Elevation models, their refinement below the posting, craters, rocks and their pictures."""

@@ -1,0 +1,1 @@
+"""The only importers of rclpy and of message packages."""

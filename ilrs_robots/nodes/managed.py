@@ -1,0 +1,160 @@
+"""Base of the managed (lifecycle) nodes: robot, site, diagnostics, clean tear-down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import rclpy.lifecycle
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+
+from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.nodes import qos
+from ilrs_robots.nodes.parameters import declare_one
+from ilrs_robots.nodes.statistics import LatencyWindow
+
+OK = DiagnosticStatus.OK
+WARN = DiagnosticStatus.WARN
+ERROR = DiagnosticStatus.ERROR
+
+
+class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
+    """A lifecycle node with diagnostics at 1 Hz.
+
+    Sub-classes override ``setup`` (create what is needed; raise IlrsError to refuse), ``reset``
+    (drop state) and ``health`` (level, sentence, values).
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        declare_one(self, "autostart", True, "configure and activate by itself at start")
+        self.robot = str(declare_one(self, "robot", "long_range", "name of the robot at the site"))
+        self.site_name = str(declare_one(self, "site", "shackleton", "site name or site file"))
+        self.seed = int(declare_one(self, "seed", 1, "seed of a procedural terrain"))
+        self.latency = LatencyWindow()
+        self.active = False
+        self._owned: list[tuple[Callable[[Any], Any], Any]] = []
+        self._level = OK
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STATE)
+        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._publish_diagnostics, clock=self._wall)
+
+    # -- for sub-classes --------------------------------------------------------------------
+    def setup(self) -> None:
+        """Create publishers, subscriptions, services and the core's objects."""
+
+    def reset(self) -> None:
+        """Drop what ``setup`` created besides ROS entities."""
+
+    def health(self) -> tuple[bytes, str, dict[str, object]]:
+        """Level, one sentence and values for /diagnostics."""
+        return OK, "running", {}
+
+    def publisher(self, kind: Any, topic: str, profile: Any) -> Any:
+        """Create a publisher that goes away at clean-up."""
+        made = self.create_publisher(kind, topic, profile)
+        self._owned.append((self.destroy_publisher, made))
+        return made
+
+    def subscribe(self, kind: Any, topic: str, callback: Any, profile: Any) -> Any:
+        """Create a subscription whose callback runs only while the node is active."""
+
+        def guarded(msg: Any) -> None:
+            if self.active:
+                callback(msg)
+
+        made = self.create_subscription(kind, topic, guarded, profile)
+        self._owned.append((self.destroy_subscription, made))
+        return made
+
+    def service(self, kind: Any, name: str, callback: Any) -> Any:
+        """Create a service that goes away at clean-up."""
+        made = self.create_service(kind, name, callback)
+        self._owned.append((self.destroy_service, made))
+        return made
+
+    def timer(self, period_s: float, callback: Any) -> Any:
+        """Create a timer on the node's clock that runs only while the node is active."""
+
+        def guarded() -> None:
+            if self.active:
+                callback()
+
+        made = self.create_timer(period_s, guarded)
+        self._owned.append((self.destroy_timer, made))
+        return made
+
+    def now_ns(self) -> int:
+        """The node's clock in nanoseconds."""
+        return int(self.get_clock().now().nanoseconds)
+
+    # -- lifecycle --------------------------------------------------------------------------
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Build everything; refuse with a log line that names what is wrong."""
+        try:
+            self.setup()
+        except IlrsError as error:
+            self.get_logger().error(str(error))
+            self._release()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let callbacks through."""
+        self.active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop callbacks; what is held stays."""
+        self.active = False
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything that ``on_configure`` made."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and release."""
+        self.active = False
+        self._release()
+        return super().on_shutdown(state)
+
+    def _release(self) -> None:
+        for destroy, made in reversed(self._owned):
+            destroy(made)
+        self._owned.clear()
+        self.reset()
+
+    # -- diagnostics ------------------------------------------------------------------------
+    def _publish_diagnostics(self) -> None:
+        level, message, values = self.health() if self.active else (WARN, "not active", {})
+        if level != self._level:
+            log = self.get_logger().info if level == OK else self.get_logger().warning
+            log(f"diagnostics: {message}")
+            self._level = level
+        values = dict(values)
+        values["latency_p50_ms"] = self.latency.percentile_ms(50)
+        values["latency_p95_ms"] = self.latency.percentile_ms(95)
+        values["rate_hz"] = self.latency.rate_hz()
+        msg = DiagnosticArray()
+        msg.header.stamp = self.get_clock().now().to_msg()
+        status = DiagnosticStatus(
+            level=level,
+            name=f"{self.robot}/{self.get_name()}",
+            hardware_id=self.robot,
+            message=message,
+        )
+        status.values = [KeyValue(key=k, value=_text(v)) for k, v in values.items()]
+        msg.status = [status]
+        self._diagnostics.publish(msg)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else f"{value:.6g}"
+    return str(value)

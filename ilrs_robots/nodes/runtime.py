@@ -1,0 +1,89 @@
+"""Start-up and shut-down that every program of the package shares."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.logging import get_logger
+from rclpy.node import Node
+
+from ilrs_robots.core.errors import IlrsError
+
+SUPERVISED = "ILRS_SUPERVISED"
+_PR_SET_PDEATHSIG = 1
+
+
+def notify(message: str) -> None:
+    """Send a service notification (sd_notify protocol) when a supervisor listens.
+
+    Reference: sd_notify(3); the socket's address stands in NOTIFY_SOCKET.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    text = f"{message}\nMAINPID={os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.sendto(text.encode(), address)
+        except OSError as error:
+            get_logger("runtime").warning(f"supervisor does not listen: {error}")
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when a supervising parent dies."""
+    if os.environ.get(SUPERVISED) and sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def bring_up(node: LifecycleNode) -> None:
+    """Configure and activate a managed node.
+
+    Raises:
+        IlrsError: a transition failed; the node's log says why.
+    """
+    for name, trigger in (
+        ("configure", node.trigger_configure),
+        ("activate", node.trigger_activate),
+    ):
+        if trigger() != TransitionCallbackReturn.SUCCESS:
+            raise IlrsError(f"node {node.get_name()} did not {name}: see its log")
+
+
+def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None) -> int:
+    """Create nodes, bring the managed ones up, tell the supervisor, spin until asked to end.
+
+    Returns:
+        0 after an orderly end, 1 when the nodes could not be brought up.
+    """
+    end_with_parent()
+    rclpy.init(args=args)
+    nodes: list[Node] = []
+    try:
+        nodes.extend(make_nodes())
+        executor = SingleThreadedExecutor()
+        for node in nodes:
+            executor.add_node(node)
+            if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value:
+                bring_up(node)
+        notify("READY=1")
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except IlrsError as error:
+        get_logger("ilrs").fatal(str(error))
+        return 1
+    finally:
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,165 @@
+"""What a robot or a site consists of: processes, nodes, parameters, remappings, as plain data.
+
+Launch files turn this data into ``Node`` actions and ``ilrs sim`` turns it into processes;
+neither adds anything of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.paths import share_dir
+from ilrs_robots.robots.site import SiteConfig
+
+PACKAGE: Final = "ilrs_robots"
+ROBOT_NODES: Final = ("state_publisher", "localization", "terrain_mapping", "navigation")
+"""Nodes of one vehicle that share a process by default."""
+
+ParameterValue = str | bool | int | float
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One operating-system process.
+
+    Attributes:
+        name: unique name for logs.
+        executable: installed program of this package.
+        namespace: ROS namespace of every node inside, without slashes; empty for the root.
+        nodes: names of the nodes inside.
+        parameters: ROS parameters that every node inside gets.
+        essential: whether its death ends the whole run.
+    """
+
+    name: str
+    executable: str
+    namespace: str
+    nodes: tuple[str, ...]
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    essential: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def arguments(self) -> list[str]:
+        """The program's command-line arguments."""
+        args = ["--ros-args"]
+        if self.namespace:
+            args += ["-r", f"__ns:=/{self.namespace}"]
+        for key, value in sorted(self.parameters.items()):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if isinstance(value, str):
+                text = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            args += ["-p", f"{key}:={text}"]
+        return args
+
+
+def dds_environment(base: Mapping[str, str], *, localhost_only: bool = True) -> dict[str, str]:
+    """Environment that every process gets: transport profile and range of discovery.
+
+    Values that the caller's environment already holds are kept, except that discovery stays on
+    this machine unless it is widened on purpose.
+    """
+    env = {"RMW_IMPLEMENTATION": base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")}
+    profile = share_dir() / "config" / "dds" / "fastdds_localhost.xml"
+    if localhost_only:
+        env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        for key in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+            env[key] = base.get(key, str(profile))
+    return env
+
+
+def robot_processes(
+    site: str,
+    seed: int,
+    robot: str,
+    *,
+    use_sim_time: bool,
+    composed: bool = True,
+) -> list[ProcessSpec]:
+    """Processes of one vehicle: its nodes and, always on its own, the command gate."""
+    common: dict[str, ParameterValue] = {
+        "site": site,
+        "seed": seed,
+        "robot": robot,
+        "use_sim_time": use_sim_time,
+    }
+    groups = [ROBOT_NODES] if composed else [(node,) for node in ROBOT_NODES]
+    specs = [
+        ProcessSpec(
+            name=robot if composed else f"{robot}.{group[0]}",
+            executable="robot_node",
+            namespace=robot,
+            nodes=group,
+            parameters={**common, "nodes": ",".join(group)},
+        )
+        for group in groups
+    ]
+    specs.append(
+        ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common)
+    )
+    return specs
+
+
+def simulation_process(
+    site: str, seed: int, robots: tuple[str, ...], *, rtf: float
+) -> ProcessSpec:
+    """The embedded simulator with the vehicles it moves."""
+    parameters: dict[str, ParameterValue] = {
+        "site": site,
+        "seed": seed,
+        "robots": ",".join(robots),
+        "real_time_factor": rtf,
+    }
+    return ProcessSpec("sim", "embedded_sim", "", ("embedded_sim",), parameters)
+
+
+def recorder_process(output: Path, *, use_sim_time: bool) -> ProcessSpec:
+    """The bag recorder."""
+    parameters: dict[str, ParameterValue] = {
+        "output_dir": str(output),
+        "use_sim_time": use_sim_time,
+    }
+    return ProcessSpec("recorder", "recorder", "", ("recorder",), parameters)
+
+
+def site_processes(
+    site: SiteConfig,
+    site_name: str,
+    seed: int,
+    *,
+    robots: tuple[str, ...] = (),
+    rtf: float = 0.0,
+    record: Path | None = None,
+    composed: bool = True,
+) -> list[ProcessSpec]:
+    """Everything of a site in the embedded simulator.
+
+    Args:
+        site: the loaded site.
+        site_name: what its processes shall load (name or path).
+        seed: seed of terrain and sensors.
+        robots: names to run, empty for all of the site.
+        rtf: upper bound of the real-time factor, 0 for as fast as the machine can.
+        record: folder of a bag to be written, or None.
+        composed: whether a vehicle's nodes share a process.
+
+    Raises:
+        ConfigError: a robot that the site does not have.
+    """
+    chosen = robots or tuple(r.name for r in site.robots)
+    if not chosen:
+        raise ConfigError(f"site {site.name!r} has no robots")
+    for name in chosen:
+        site.robot(name)
+    specs = [simulation_process(site_name, seed, chosen, rtf=rtf)]
+    for name in chosen:
+        specs += robot_processes(site_name, seed, name, use_sim_time=True, composed=composed)
+    if record is not None:
+        specs.append(recorder_process(record, use_sim_time=True))
+    return specs

@@ -1,0 +1,175 @@
+"""A site: a place on the Moon, its epoch, its terrain and the robots that stand there."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ilrs_robots.core import config
+from ilrs_robots.core.config import param
+from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.io.dem_files import read_geotiff
+from ilrs_robots.core.paths import config_file
+from ilrs_robots.core.terrain.dem import Dem
+from ilrs_robots.core.terrain.prior import orbital_prior
+from ilrs_robots.core.terrain.procedural import procedural_dem
+from ilrs_robots.core.terrain.scenario import demo_scenario
+from ilrs_robots.core.terrain.surface import Surface, SurfaceConfig
+from ilrs_robots.robots.model import RobotModel, load_robot
+
+
+@dataclass(frozen=True)
+class TerrainConfig:
+    """Where the ground comes from; detail finer than the DEM follows from the seed."""
+
+    kind: str = param(doc="source of the ground", choices=("procedural", "geotiff", "demo"))
+    seed: int = param(1, doc="seed of procedural ground and of added detail", low=0)
+    size_m: float = param(1280.0, doc="side of a procedural DEM", unit="m", low=100.0, high=1e5)
+    resolution_m: float = param(5.0, doc="cell of a procedural DEM", unit="m", low=0.5, high=100.0)
+    geotiff: str = param("", doc="path of a GeoTIFF, relative to the site file")
+
+    def __post_init__(self) -> None:
+        """Check ranges and that a GeoTIFF is named where one is needed."""
+        config.check(self)
+        if (self.kind == "geotiff") != bool(self.geotiff):
+            raise ConfigError(
+                f"terrain kind {self.kind!r} with geotiff = {self.geotiff!r}: "
+                "a path goes with kind 'geotiff' and only with it"
+            )
+
+
+@dataclass(frozen=True)
+class RobotPlacement:
+    """A robot of the site and where it stands at the epoch."""
+
+    name: str = param(doc="namespace of the robot, unique within the site")
+    model: str = param(doc="name of a file in config/robots")
+    x_m: float = param(0.0, doc="map x", unit="m")
+    y_m: float = param(0.0, doc="map y", unit="m")
+    yaw_deg: float = param(0.0, doc="heading, counter-clockwise from map x", unit="deg")
+
+    def __post_init__(self) -> None:
+        """Check that the name can be a ROS namespace."""
+        config.check(self)
+        if not self.name.isidentifier():
+            raise ConfigError(f"robot name {self.name!r} cannot be a ROS namespace")
+
+    @property
+    def yaw_rad(self) -> float:
+        """Heading in radians."""
+        return math.radians(self.yaw_deg)
+
+    def load_model(self) -> RobotModel:
+        """The robot's dimensions and limits."""
+        return load_robot(self.model)
+
+
+@dataclass(frozen=True)
+class SiteConfig:
+    """What ``config/sites/<site>.yaml`` says."""
+
+    name: str = param(doc="name of the site")
+    latitude_deg: float = param(doc="reference point", unit="deg", low=-90.0, high=90.0)
+    longitude_deg: float = param(doc="reference point", unit="deg", low=-180.0, high=360.0)
+    epoch_utc: str = param(doc="mission UTC at ROS time zero, ISO 8601 with Z")
+    terrain: TerrainConfig = param(doc="terrain")
+    robots: tuple[RobotPlacement, ...] = param(doc="robots of the site")
+    goal_m: tuple[float, float] | None = param(None, doc="default goal in map", unit="m")
+
+    def __post_init__(self) -> None:
+        """Check ranges, the epoch and that robot names are unique."""
+        config.check(self)
+        _parse_utc(self.epoch_utc)
+        names = [robot.name for robot in self.robots]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"two robots of the name {name!r}")
+
+    @property
+    def epoch(self) -> dt.datetime:
+        """Mission UTC at ROS time zero."""
+        return _parse_utc(self.epoch_utc)
+
+    def robot(self, name: str) -> RobotPlacement:
+        """The placement of one robot.
+
+        Raises:
+            ConfigError: the site has no robot of that name.
+        """
+        for placement in self.robots:
+            if placement.name == name:
+                return placement
+        known = ", ".join(r.name for r in self.robots)
+        raise ConfigError(f"site {self.name!r} has no robot {name!r}; it has {known or 'none'}")
+
+
+@dataclass(frozen=True)
+class SiteTerrain:
+    """The true ground, which only simulators and evaluators see, and the prior that robots get."""
+
+    surface: Surface
+    prior: Dem
+
+
+def _parse_utc(text: str) -> dt.datetime:
+    try:
+        parsed = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise ConfigError(f"epoch_utc = {text!r}: not an ISO 8601 time") from error
+    if parsed.utcoffset() != dt.timedelta(0):
+        raise ConfigError(f"epoch_utc = {text!r}: must say that it is UTC (end in Z)")
+    return parsed
+
+
+def load_site(name: str, *, seed: int | None = None) -> tuple[SiteConfig, SiteTerrain]:
+    """Read a site and build its terrain.
+
+    Args:
+        name: a name from ``config/sites`` or the path of a site file.
+        seed: replaces the terrain's seed.
+
+    Raises:
+        ConfigError: the file is wrong; names file, key, value, limit and unit.
+        TerrainError: the terrain cannot be read or built.
+    """
+    path = config_file("sites", name)
+    site = config.from_mapping(SiteConfig, config.load_yaml(path), path.name)
+    if seed is not None:
+        site = replace(site, terrain=replace(site.terrain, seed=seed))
+    return _with_terrain(site, path.parent)
+
+
+def _with_terrain(site: SiteConfig, folder: Path) -> tuple[SiteConfig, SiteTerrain]:
+    terrain = site.terrain
+    if terrain.kind == "demo":
+        return _demo_site(site)
+    if terrain.kind == "geotiff":
+        dem = read_geotiff(folder / Path(terrain.geotiff).expanduser(), centre_origin=True)
+    else:
+        dem = procedural_dem(terrain.seed, terrain.size_m, terrain.resolution_m)
+    surface = Surface(dem, terrain.seed, SurfaceConfig())
+    return site, SiteTerrain(surface, orbital_prior(dem, terrain.seed))
+
+
+def _demo_site(site: SiteConfig) -> tuple[SiteConfig, SiteTerrain]:
+    """Terrain, start and goal of the obstacle course; the first robot stands at its start."""
+    first = site.robots[0]
+    model = first.load_model()
+    scenario = demo_scenario(
+        site.terrain.seed,
+        clearance_m=model.body.clearance_m,
+        max_slope_rad=math.radians(model.limits.max_slope_deg),
+        width_m=model.footprint.width_m,
+    )
+    placed = replace(
+        first,
+        x_m=float(scenario.start_xy_m[0]),
+        y_m=float(scenario.start_xy_m[1]),
+        yaw_deg=math.degrees(scenario.start_yaw_rad),
+    )
+    goal = (float(scenario.goal_xy_m[0]), float(scenario.goal_xy_m[1]))
+    site = replace(site, robots=(placed, *site.robots[1:]), goal_m=goal)
+    prior = orbital_prior(scenario.surface.dem, site.terrain.seed)
+    return site, SiteTerrain(scenario.surface, prior)

@@ -1,0 +1,1 @@
+"""Recorded drives: reading and writing bags, evaluating a run. No ROS needed."""

@@ -220,7 +220,7 @@ def crater_records(craters: tuple[Crater, ...]) -> FloatArray:
     for record, crater in zip(records, craters, strict=True):
         ratio = crater.depth_m / crater.diameter_m
         sharp = 0.5 * min(max((ratio - 0.03) / 0.17, 0.0), 1.0)
-        key = cell_key(stream(0, "given"), round(1000 * crater.x_m), round(1000 * crater.y_m))
+        key = stream(0, f"given {crater.x_m:.3f} {crater.y_m:.3f}")
         _fill(
             record, crater.x_m, crater.y_m, crater.diameter_m, ratio, sharp, key,
             crater.irregularity,

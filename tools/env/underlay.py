@@ -15,7 +15,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
-FOREIGN_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/(?:include/python3\.\d+|lib/python3\.\d+/site-packages/numpy/_core/include)")
+FOREIGN_INCLUDE = re.compile(
+    r"/opt/python/cp\d+-cp\d+/"
+    r"(?:include/python3\.\d+|lib/python3\.\d+/site-packages/numpy/_core/include)"
+)
 
 
 def repair_exported_targets(prefix: Path) -> int:
@@ -42,8 +45,8 @@ def repair_exported_targets(prefix: Path) -> int:
     return mended
 
 
-def build(prefix: Path, sources: Path, log: Path) -> None:
-    """Run colcon over the underlay and install it, merged, into the environment."""
+def build(prefix: Path, sources: Path) -> int:
+    """Run colcon over the underlay, installing it merged into the environment; return its code."""
     work = prefix / "underlay"
     shutil.rmtree(work, ignore_errors=True)
     env = dict(os.environ)
@@ -51,19 +54,20 @@ def build(prefix: Path, sources: Path, log: Path) -> None:
     env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(prefix)
     for name in ("COLCON_PREFIX_PATH", "PYTHONPATH"):
         env.pop(name, None)
+    # Nothing here runs hot: what an rclpy program does with a message is rclpy's and CDR's.
+    flags = "-O1 -w"
     command = [
         str(prefix / "bin" / "colcon"), "--log-base", str(work / "log"), "build",
         "--base-paths", str(sources), "--build-base", str(work / "build"),
         "--install-base", str(prefix), "--merge-install",
         "--cmake-args", "-G", "Ninja", "-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release",
-        f"-DPython3_EXECUTABLE={sys.executable}", "-DCMAKE_CXX_FLAGS=-O1 -w", "-DCMAKE_C_FLAGS=-O1 -w",
+        f"-DPython3_EXECUTABLE={sys.executable}",
+        f"-DCMAKE_C_FLAGS={flags}", f"-DCMAKE_CXX_FLAGS={flags}",
     ]  # fmt: skip
-    with log.open("w", encoding="utf-8") as out:
-        subprocess.run(command, env=env, stdout=out, stderr=subprocess.STDOUT, check=True)
+    return subprocess.run(command, env=env).returncode
 
 
 if __name__ == "__main__":
-    root = Path(__file__).resolve().parents[2]
-    prefix = Path(sys.prefix)
-    repair_exported_targets(prefix)
-    build(prefix, root / "underlay", prefix / "underlay.log")
+    environment = Path(sys.prefix)
+    repair_exported_targets(environment)
+    sys.exit(build(environment, Path(__file__).resolve().parents[2] / "underlay"))

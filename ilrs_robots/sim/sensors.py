@@ -1,0 +1,127 @@
+"""Inertial unit, encoders and star tracker of one vehicle, fed with its poses and joint angles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ilrs_robots.core.geometry.se3 import (
+    quat_conjugate,
+    quat_from_rpy,
+    quat_multiply,
+    quat_rotate,
+    slerp,
+)
+from ilrs_robots.core.types import (
+    AttitudeSample,
+    FloatArray,
+    ImuSample,
+    JointSample,
+)
+from ilrs_robots.robots.model import ImuConfig, JointStatesConfig, StarTrackerConfig
+
+
+@dataclass(frozen=True)
+class BodyState:
+    """True state of base_link at an instant.
+
+    Attributes:
+        stamp_ns: nanoseconds.
+        position_m: (3,) map.
+        quat_wxyz: (4,) map.
+        linear_map_mps: (3,) velocity of base_link's origin, map.
+        angular_base_rps: (3,) base_link.
+        joints_rad: (J,) joint angles.
+    """
+
+    stamp_ns: int
+    position_m: FloatArray
+    quat_wxyz: FloatArray
+    linear_map_mps: FloatArray
+    angular_base_rps: FloatArray
+    joints_rad: FloatArray
+
+
+class Imu:
+    """Mean rate and mean specific force over each sample period.
+
+    Both come from differences of attitude and of the sensor's velocity across the period, so they
+    integrate to the true motion and contact chatter does not alias.
+
+    Reference: IEEE Std 952 for the noise terms (white noise, constant bias drawn per run).
+    """
+
+    def __init__(self, config: ImuConfig, gravity_mps2: float, rng: np.random.Generator) -> None:
+        self._mount = quat_from_rpy(*config.rpy_rad)
+        self._lever_m = np.array(config.position_m)
+        self._gravity = np.array([0.0, 0.0, -gravity_mps2])
+        self._rng = rng
+        root_rate = math.sqrt(config.rate_hz)
+        self._gyro_sigma = config.gyro_noise_rps_sqrt_hz * root_rate
+        self._accel_sigma = config.accel_noise_mps2_sqrt_hz * root_rate
+        self.gyro_bias_rps = config.gyro_bias_rps * rng.standard_normal(3)
+        self.accel_bias_mps2 = config.accel_bias_mps2 * rng.standard_normal(3)
+
+    def sample(self, before: BodyState, after: BodyState) -> ImuSample:
+        """Measure the period between two states; the stamp is its end."""
+        period_s = (after.stamp_ns - before.stamp_ns) * 1e-9
+        turn = quat_multiply(quat_conjugate(before.quat_wxyz), after.quat_wxyz)
+        rate = rotation_vector(turn) / period_s
+        change = self._velocity(after) - self._velocity(before)
+        middle = slerp(before.quat_wxyz, after.quat_wxyz, 0.5)
+        force = quat_rotate(quat_conjugate(middle), change / period_s - self._gravity)
+        to_sensor = quat_conjugate(self._mount)
+        noise = self._rng.standard_normal(6)
+        return ImuSample(
+            after.stamp_ns,
+            quat_rotate(to_sensor, rate) + self.gyro_bias_rps + self._gyro_sigma * noise[:3],
+            quat_rotate(to_sensor, force) + self.accel_bias_mps2 + self._accel_sigma * noise[3:],
+        )
+
+    def _velocity(self, state: BodyState) -> FloatArray:
+        swing = np.cross(state.angular_base_rps, self._lever_m)
+        return state.linear_map_mps + quat_rotate(state.quat_wxyz, swing)
+
+
+class JointEncoders:
+    """Quantised angles, and the mean speed over the period."""
+
+    def __init__(self, config: JointStatesConfig, names: tuple[str, ...]) -> None:
+        self._step_rad, self._names = config.encoder_resolution_rad, names
+
+    def sample(self, before: BodyState, after: BodyState) -> JointSample:
+        """Read the joints at the end of the period between two states."""
+        period_s = (after.stamp_ns - before.stamp_ns) * 1e-9
+        angles = after.joints_rad
+        if self._step_rad > 0.0:
+            angles = self._step_rad * np.round(angles / self._step_rad)
+        velocity = (after.joints_rad - before.joints_rad) / period_s
+        return JointSample(after.stamp_ns, self._names, angles.copy(), velocity)
+
+
+class StarTracker:
+    """Attitude of its own frame in map, with white noise about each axis."""
+
+    def __init__(self, config: StarTrackerConfig, rng: np.random.Generator) -> None:
+        self._mount = quat_from_rpy(*config.rpy_rad)
+        self._sigma_rad = math.radians(config.sigma_deg)
+        self._rng = rng
+
+    def sample(self, state: BodyState) -> AttitudeSample:
+        """Measure the attitude at an instant."""
+        true = quat_multiply(state.quat_wxyz, self._mount)
+        tilt = self._sigma_rad * self._rng.standard_normal(3)
+        noise = np.concatenate(([1.0], 0.5 * tilt))
+        seen = quat_multiply(true, noise / np.linalg.norm(noise))
+        return AttitudeSample(state.stamp_ns, seen, self._sigma_rad)
+
+
+def rotation_vector(quat_wxyz: FloatArray) -> FloatArray:
+    """(3,) axis times angle of a rotation, rad."""
+    quat = quat_wxyz if quat_wxyz[0] >= 0.0 else -quat_wxyz
+    length = float(np.linalg.norm(quat[1:]))
+    if length < 1e-12:
+        return 2.0 * quat[1:]
+    return 2.0 * math.atan2(length, float(quat[0])) / length * quat[1:]

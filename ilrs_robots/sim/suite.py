@@ -1,0 +1,100 @@
+"""All sensors of one vehicle, each at its own rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
+from ilrs_robots.core.types import AttitudeSample, Cloud, ImuSample, JointSample
+from ilrs_robots.sim.config import SimConfig
+from ilrs_robots.sim.ground import GroundPatch
+from ilrs_robots.sim.lidar import Lidar
+from ilrs_robots.sim.lidar_scene import build_scene
+from ilrs_robots.sim.rover import SimRobot
+from ilrs_robots.sim.sensors import BodyState, Imu, JointEncoders, StarTracker
+from ilrs_robots.sim.terrain import Terrain
+
+_SCENE_MARGIN_M = 2.0
+
+
+@dataclass
+class _Clock:
+    """When a sensor last answered."""
+
+    period_ns: int
+    last: BodyState
+
+    def due(self, state: BodyState) -> bool:
+        return state.stamp_ns - self.last.stamp_ns >= self.period_ns
+
+
+class SensorSuite:
+    """Feeds every sensor with the vehicle's true states and collects what they say."""
+
+    def __init__(
+        self, robot: SimRobot, joint_names: tuple[str, ...], seed: list[int],
+        pool: ThreadPoolExecutor, config: SimConfig,
+    ) -> None:  # fmt: skip
+        model = robot.model
+        imu_rng, star_rng, lidar_rng = (np.random.default_rng([*seed, k]) for k in range(3))
+        self._rngs = (imu_rng, star_rng)
+        self._model, self._config = model, config
+        self.imu = Imu(model.imu, MOON_GRAVITY_MPS2, imu_rng)
+        self._encoders = JointEncoders(model.joint_states, joint_names)
+        self._star = StarTracker(model.star_tracker, star_rng)
+        self._lidar = (
+            Lidar(model.lidar, f"{robot.name}/{model.lidar.frame}", lidar_rng, pool)
+            if config.lidar
+            else None
+        )
+        self._rays: tuple[BodyState, BodyState] | None = None
+
+    def begin(self, state: BodyState) -> None:
+        """Start every clock at time zero."""
+        model = self._model
+        self._state = state
+        self._imu_clock = _Clock(round(1e9 / model.imu.rate_hz), state)
+        self._joint_clock = _Clock(round(1e9 / model.joint_states.rate_hz), state)
+        self._star_clock = _Clock(round(1e9 / model.star_tracker.rate_hz), state)
+
+    def see(self, terrain: Terrain, patch: GroundPatch) -> None:
+        """Rebuild what the lidar sees around the patch."""
+        if self._lidar is not None:
+            reach = self._model.lidar.range_max_m + self._config.patch_move_m + _SCENE_MARGIN_M
+            self._lidar.scene = build_scene(terrain, patch.spec, patch.heights_m, reach)
+
+    def start_rays(self) -> None:
+        """Hand the rays of the period that has passed to the worker."""
+        if self._lidar is not None and self._rays is not None:
+            self._lidar.start(*self._rays)
+        self._rays = None
+
+    def sense(
+        self, state: BodyState
+    ) -> Iterator[tuple[str, ImuSample | JointSample | AttitudeSample | Cloud]]:
+        """Give what is due at the end of a period; scans come one period after their end."""
+        if self._imu_clock.due(state):
+            yield "imu/data", self.imu.sample(self._imu_clock.last, state)
+            self._imu_clock.last = state
+        if self._joint_clock.due(state):
+            yield "joint_states", self._encoders.sample(self._joint_clock.last, state)
+            self._joint_clock.last = state
+        if self._star_clock.due(state):
+            yield "star_tracker/attitude", self._star.sample(state)
+            self._star_clock.last = state
+        if self._lidar is not None:
+            for cloud in self._lidar.finish():
+                yield "lidar/points", cloud
+        self._rays = (self._state, state)
+        self._state = state
+
+    def state(self) -> bytes:
+        """The generators' states."""
+        parts = [str(rng.bit_generator.state).encode() for rng in self._rngs]
+        if self._lidar is not None:
+            parts.append(self._lidar.state())
+        return b" ".join(parts)

@@ -1,0 +1,317 @@
+"""The embedded world: physics, ground and sensors of some vehicles, deterministic from a seed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from xml.etree import ElementTree as ET
+
+import mujoco
+import numpy as np
+
+from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
+from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_rotate
+from ilrs_robots.core.types import (
+    AttitudeSample,
+    Cloud,
+    FloatArray,
+    ImuSample,
+    JointSample,
+    OdometryEstimate,
+    VelocityCommand,
+)
+from ilrs_robots.sim.config import SimConfig
+from ilrs_robots.sim.errors import SimulationError
+from ilrs_robots.sim.ground import GroundPatch
+from ilrs_robots.sim.rover import ACTUATOR_TIMEOUT_S, Evaluation, Rover, SimRobot
+from ilrs_robots.sim.rover_mjcf import ContactBits, add_rover
+from ilrs_robots.sim.suite import SensorSuite
+from ilrs_robots.sim.terrain import Terrain
+
+__all__ = [
+    "ACTUATOR_TIMEOUT_S", "EmbeddedWorld", "Evaluation", "SensorEvent", "SimConfig", "SimRobot",
+    "SimulationError",
+]  # fmt: skip
+
+_REST = 2e-3
+_DROP_M = 0.03
+
+Payload = ImuSample | JointSample | AttitudeSample | Cloud
+
+
+@dataclass(frozen=True)
+class SensorEvent:
+    """One sensor's answer.
+
+    Attributes:
+        robot: name of the vehicle.
+        topic: in the vehicle's namespace, for example ``imu/data``.
+        payload: what was measured; its stamp may lie before the event (a scan's first column).
+    """
+
+    robot: str
+    topic: str
+    payload: Payload
+
+
+class _Vehicle:
+    """What belongs to one vehicle."""
+
+    def __init__(self, index: int, robot: SimRobot, terrain: Terrain, config: SimConfig) -> None:
+        self.robot, self.prefix = robot, f"{robot.name}/"
+        self.bits = ContactBits.of_vehicle(index)
+        size = robot.model.footprint
+        reach = 0.5 * math.hypot(size.length_m, size.width_m)
+        self.patch = GroundPatch(terrain, self.prefix, reach, self.bits, config)
+        self.rover: Rover
+        self.suite: SensorSuite
+
+
+class EmbeddedWorld:
+    """Vehicles on a terrain; ``step`` advances one exchange period and gives sensor events.
+
+    Physics runs without the interpreter's lock while a worker thread casts the lidar rays of the
+    period before, and both are joined before ``step`` returns: the result depends on the seed and
+    the commands only.
+    """
+
+    def __init__(
+        self,
+        surface: Terrain,
+        robots: Sequence[SimRobot],
+        seed: int,
+        config: SimConfig | None = None,
+    ) -> None:
+        """Build the world and let the vehicles settle; time is zero afterwards.
+
+        Args:
+            surface: ground and rocks.
+            robots: vehicles with different names.
+            seed: of every sensor's noise and bias.
+            config: steps and sizes.
+
+        Raises:
+            ConfigError: no vehicle, equal names, or a period that is not a multiple of another.
+            SimulationError: a start where there is no ground.
+        """
+        self.config = config if config is not None else SimConfig()
+        names = [robot.name for robot in robots]
+        if not names or len(set(names)) != len(names):
+            raise ConfigError(f"a world needs vehicles with different names, got {names}")
+        self._surface = surface
+        self._vehicles = {
+            robot.name: _Vehicle(k, robot, surface, self.config) for k, robot in enumerate(robots)
+        }
+        self._set_periods(robots)
+        self._build()
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lidar")
+        for k, vehicle in enumerate(self._vehicles.values()):
+            vehicle.rover = Rover(
+                vehicle.robot, self._model, self._data, vehicle.prefix, self.config
+            )
+            vehicle.suite = SensorSuite(
+                vehicle.robot, vehicle.rover.joint_names, [seed, k], self._pool, self.config
+            )
+        self._settle()
+
+    # -- running ------------------------------------------------------------------------------
+
+    @property
+    def time_ns(self) -> int:
+        """Simulated time, nanoseconds."""
+        return self._time_ns
+
+    @property
+    def physics_step_s(self) -> float:
+        """Physics step in use, seconds."""
+        return float(self._model.opt.timestep)
+
+    def command(self, robot: str, command: VelocityCommand) -> None:
+        """Give a vehicle a command; it counts until ``ACTUATOR_TIMEOUT_S`` from now.
+
+        Raises:
+            ConfigError: unknown vehicle.
+            SimulationError: the command is not finite.
+        """
+        if not (math.isfinite(command.linear_mps) and math.isfinite(command.angular_rps)):
+            raise SimulationError(f"{robot}: the command {command} is not finite")
+        self._vehicle(robot).rover.command(command, self._time_ns)
+
+    def step(self) -> list[SensorEvent]:
+        """Advance one exchange period.
+
+        Returns:
+            Events in the order of time, then of the vehicles.
+
+        Raises:
+            SimulationError: the physics has failed, or a vehicle has left the terrain.
+        """
+        events: list[SensorEvent] = []
+        for _ in range(self._ticks):
+            self._tick(events)
+        return events
+
+    def close(self) -> None:
+        """End the worker thread."""
+        self._pool.shutdown(wait=True)
+
+    def __enter__(self) -> EmbeddedWorld:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- truth --------------------------------------------------------------------------------
+
+    def truth(self, robot: str) -> OdometryEstimate:
+        """True pose of base_link in map and its twist in base_link; for evaluation only."""
+        rover = self._vehicle(robot).rover
+        quat = rover.quat_wxyz
+        return OdometryEstimate(
+            self._time_ns,
+            rover.position_m,
+            quat,
+            quat_rotate(quat_conjugate(quat), rover.linear_map_mps),
+            rover.angular_base_rps,
+        )
+
+    def evaluation(self, robot: str) -> Evaluation:
+        """Slip, loads, touches and tilt; for evaluation only."""
+        return self._vehicle(robot).rover.evaluate()
+
+    def joint_angles(self, robot: str) -> dict[str, float]:
+        """True joint angles by name, rad."""
+        rover = self._vehicle(robot).rover
+        return dict(zip(rover.joint_names, rover.joint_positions_rad.tolist(), strict=True))
+
+    def ground(self, robot: str) -> GroundPatch:
+        """The patch under a vehicle."""
+        return self._vehicle(robot).patch
+
+    def state_hash(self) -> str:
+        """Digest of everything that the future depends on."""
+        data, digest = self._data, hashlib.sha256()
+        digest.update(self._time_ns.to_bytes(8, "little"))
+        arrays = (data.qpos, data.qvel, data.act, data.ctrl, data.qacc_warmstart, data.mocap_pos)
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for vehicle in self._vehicles.values():
+            digest.update(vehicle.rover.state())
+            digest.update(vehicle.suite.state())
+        return digest.hexdigest()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _vehicle(self, name: str) -> _Vehicle:
+        try:
+            return self._vehicles[name]
+        except KeyError:
+            known = ", ".join(self._vehicles)
+            raise ConfigError(f"no vehicle {name!r} in this world; known: {known}") from None
+
+    def _set_periods(self, robots: Sequence[SimRobot]) -> None:
+        """One tick is the longest period that fits the exchange and every fast sensor."""
+        exchange = round(self.config.exchange_s * 1e9)
+        tick = exchange
+        for robot in robots:
+            for what in (robot.model.imu, robot.model.joint_states):
+                tick = math.gcd(tick, round(1e9 / what.rate_hz))
+        if tick < 1_000_000:
+            raise ConfigError(
+                f"exchange_s = {self.config.exchange_s} s and the sensors' rates have no common "
+                "period of at least 1 ms: use rates that divide one another"
+            )
+        self._tick_ns, self._ticks = tick, exchange // tick
+        self._substeps = math.ceil(tick * 1e-9 / self.config.physics_step_s - 1e-9)
+        self._time_ns = 0
+
+    def _build(self) -> None:
+        root = ET.Element("mujoco", model="ilrs_robots")
+        ET.SubElement(root, "compiler", angle="radian")
+        ET.SubElement(
+            root, "option", timestep=repr(self._tick_ns * 1e-9 / self._substeps),
+            gravity=f"0 0 {-MOON_GRAVITY_MPS2!r}", integrator="implicitfast", cone="elliptic",
+            impratio=repr(1.0 / self.config.contact.shear_softness),
+        )
+        for tag in ("asset", "worldbody", "contact", "equality", "actuator"):
+            ET.SubElement(root, tag)
+        for vehicle in self._vehicles.values():
+            vehicle.patch.add_to(root)
+            add_rover(
+                root, vehicle.robot.model, vehicle.prefix, vehicle.bits, vehicle.patch.geom_name
+            )
+        self.xml = ET.tostring(root, encoding="unicode")
+        self._model = mujoco.MjModel.from_xml_string(self.xml)
+        self._data = mujoco.MjData(self._model)
+        for vehicle in self._vehicles.values():
+            vehicle.patch.bind(self._model, self._data)
+
+    def _settle(self) -> None:
+        """Drop each vehicle from just above the ground, let it come to rest, set time to zero."""
+        for vehicle in self._vehicles.values():
+            xy = np.array([vehicle.robot.x_m, vehicle.robot.y_m])
+            vehicle.patch.follow(xy)
+            vehicle.rover.place(*vehicle.patch.stand(vehicle.robot, _DROP_M))
+        periods = round(self.config.settle_s / (self._tick_ns * 1e-9))
+        for k in range(periods):
+            self._physics()
+            if k * self._tick_ns > 1e9 and all(
+                v.rover.rest_speed < _REST for v in self._vehicles.values()
+            ):
+                break
+        self._data.time = 0.0
+        for vehicle in self._vehicles.values():
+            self._follow(vehicle, first=True)
+            vehicle.suite.begin(vehicle.rover.body_state(0))
+
+    def _tick(self, events: list[SensorEvent]) -> None:
+        for vehicle in self._vehicles.values():
+            self._follow(vehicle)
+            vehicle.rover.actuate(self._time_ns, self._tick_ns * 1e-9)
+            vehicle.suite.start_rays()
+        self._physics()
+        self._time_ns += self._tick_ns
+        for vehicle in self._vehicles.values():
+            state = vehicle.rover.body_state(self._time_ns)
+            for topic, payload in vehicle.suite.sense(state):
+                events.append(SensorEvent(vehicle.robot.name, topic, payload))
+
+    def _follow(self, vehicle: _Vehicle, first: bool = False) -> None:
+        moved = vehicle.patch.follow(vehicle.rover.position_m[:2])
+        if moved or first:
+            vehicle.suite.see(self._surface, vehicle.patch)
+
+    def _physics(self) -> None:
+        mujoco.mj_step(self._model, self._data, self._substeps)
+        for vehicle in self._vehicles.values():
+            vehicle.rover.update_contact()
+        self._check()
+
+    def _check(self) -> None:
+        data = self._data
+        counts = data.warning.number
+        if counts.any():
+            kinds = [mujoco.mjtWarning(k).name for k in np.flatnonzero(counts)]
+            raise SimulationError(
+                f"MuJoCo warns at {self._time_ns * 1e-9:.3f} s: {', '.join(kinds)}; {self._where()}"
+            )
+        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
+            raise SimulationError(
+                f"the state is not finite at {self._time_ns * 1e-9:.3f} s; {self._where()}"
+            )
+
+    def _where(self) -> str:
+        return "; ".join(
+            f"{name} at {np.round(v.rover.position_m, 2).tolist()}"
+            for name, v in self._vehicles.items()
+        )

@@ -7,9 +7,12 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
-from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.errors import ConfigError, TerrainError
+from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.io.dem_files import read_geotiff
 from ilrs_robots.core.paths import config_file
 from ilrs_robots.core.terrain.dem import Dem
@@ -17,6 +20,7 @@ from ilrs_robots.core.terrain.prior import orbital_prior
 from ilrs_robots.core.terrain.procedural import procedural_dem
 from ilrs_robots.core.terrain.scenario import demo_scenario
 from ilrs_robots.core.terrain.surface import Surface, SurfaceConfig
+from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.model import RobotModel, load_robot
 
 
@@ -113,6 +117,36 @@ class SiteTerrain:
     prior: Dem
 
 
+def load_placement(site_name: str, robot: str) -> RobotPlacement:
+    """A robot's entry in a site file, without building the site's terrain.
+
+    Raises:
+        ConfigError: the file is wrong or has no such robot.
+    """
+    return _read(site_name)[0].robot(robot)
+
+
+def initial_pose(placement: RobotPlacement, ground: Dem) -> FloatArray:
+    """(4, 4) T_map_base of a robot that stands upright at its place on the given ground.
+
+    Raises:
+        TerrainError: the place lies outside the ground.
+    """
+    height_m = float(ground.height(np.array([[placement.x_m, placement.y_m]]))[0])
+    if not math.isfinite(height_m):
+        raise TerrainError(
+            f"robot {placement.name!r} at ({placement.x_m}, {placement.y_m}) m stands outside "
+            "the terrain"
+        )
+    position = np.array([placement.x_m, placement.y_m, height_m])
+    return se3.from_rpy(position, (0.0, 0.0, placement.yaw_rad))
+
+
+def _read(name: str) -> tuple[SiteConfig, Path]:
+    path = config_file("sites", name)
+    return config.from_mapping(SiteConfig, config.load_yaml(path), path.name), path.parent
+
+
 def _parse_utc(text: str) -> dt.datetime:
     try:
         parsed = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -134,11 +168,10 @@ def load_site(name: str, *, seed: int | None = None) -> tuple[SiteConfig, SiteTe
         ConfigError: the file is wrong; names file, key, value, limit and unit.
         TerrainError: the terrain cannot be read or built.
     """
-    path = config_file("sites", name)
-    site = config.from_mapping(SiteConfig, config.load_yaml(path), path.name)
+    site, folder = _read(name)
     if seed is not None:
         site = replace(site, terrain=replace(site.terrain, seed=seed))
-    return _with_terrain(site, path.parent)
+    return _with_terrain(site, folder)
 
 
 def _with_terrain(site: SiteConfig, folder: Path) -> tuple[SiteConfig, SiteTerrain]:

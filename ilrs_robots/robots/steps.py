@@ -15,6 +15,7 @@ import numpy as np
 from ilrs_robots.core import config
 from ilrs_robots.core.cloud.deskew import deskew
 from ilrs_robots.core.config import param
+from ilrs_robots.core.control.gate import GateConfig
 from ilrs_robots.core.control.navigator import Navigator, NavigatorConfig, NavigatorOutput
 from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.control.tracker import TrackerConfig
@@ -81,6 +82,17 @@ def tracker_config_of(model: RobotModel) -> TrackerConfig:
         max_speed_mps=model.limits.max_speed_mps,
         max_yaw_rate_rps=model.limits.max_yaw_rate_rps,
         max_accel_mps2=model.limits.max_accel_mps2,
+    )
+
+
+def gate_config_of(model: RobotModel) -> GateConfig:
+    """Limits of a rover for the command gate."""
+    limits = model.limits
+    return GateConfig(
+        max_speed_mps=limits.max_speed_mps,
+        max_yaw_rate_rps=limits.max_yaw_rate_rps,
+        max_accel_mps2=limits.max_accel_mps2,
+        max_yaw_accel_rps2=limits.max_yaw_accel_rps2,
     )
 
 

@@ -1,0 +1,42 @@
+"""The program ``ilrs``: one program, sub-commands."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+
+from ilrs_robots import __version__
+from ilrs_robots.cli.demo import demo
+from ilrs_robots.cli.sim import sim
+from ilrs_robots.core.errors import IlrsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ilrs")
+def cli() -> None:
+    """Robots of the International Lunar Research Station: simulate, drive, evaluate."""
+
+
+cli.add_command(sim)
+cli.add_command(demo)
+
+
+def main() -> int:
+    """Run the command line; 0 in order, 1 with one line that says what went wrong."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except IlrsError as error:
+        Console(stderr=True).print(f"[red]ilrs:[/red] {error}", highlight=False, markup=True)
+        return 1
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""Compile (or load from cache) the kernels before the first message needs them."""
+
+from __future__ import annotations
+
+
+def mapping() -> None:
+    """Kernels from cloud to traversability."""
+    from ilrs_robots.core.cloud import deskew
+    from ilrs_robots.core.mapping import elevation_map, traversability
+
+    deskew.warm_up()
+    elevation_map.warm_up()
+    traversability.warm_up()
+
+
+def navigation() -> None:
+    """Kernels of cost map and planner."""
+    from ilrs_robots.core.planning import costmap, grid_planner
+
+    costmap.warm_up()
+    grid_planner.warm_up()

@@ -1,0 +1,17 @@
+"""Program ``command_gate``: the gate, alone in its process."""
+
+from __future__ import annotations
+
+import sys
+
+from ilrs_robots.nodes.command_gate import CommandGateNode
+from ilrs_robots.nodes.runtime import run
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until asked to end."""
+    return run(lambda: [CommandGateNode()], args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

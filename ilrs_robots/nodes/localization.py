@@ -1,0 +1,91 @@
+"""Localisation node: wheel odometry, IMU and star tracker to ``odom`` and /tf."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Imu, JointState
+from tf2_msgs.msg import TFMessage
+
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
+from ilrs_robots.core.types import FloatArray
+from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
+from ilrs_robots.nodes.parameters import declare
+from ilrs_robots.robots.site import initial_pose, load_site
+from ilrs_robots.robots.steps import MAP_FRAME, LocalizationStep, base_frame, odom_frame
+
+
+class LocalizationNode(ManagedNode):
+    """Publishes ``map -> odom`` and ``odom -> base_link``; the only publisher of both."""
+
+    def __init__(self) -> None:
+        super().__init__("localization")
+
+    def setup(self) -> None:
+        """Load robot and start pose, subscribe to the sensors."""
+        site, terrain = load_site(self.site_name, seed=self.seed)
+        placement = site.robot(self.robot)
+        cfg = declare(self, "dead_reckoning", DeadReckoningConfig())
+        self._step = LocalizationStep(placement.load_model(), self.robot, cfg)
+        self._start_pose: FloatArray = initial_pose(placement, terrain.prior)
+        self._moving_at_ns: int | None = None
+        self._odom = self.publisher(Odometry, "odom", qos.STREAM)
+        self._tf = self.publisher(TFMessage, "/tf", qos.TF)
+        self.subscribe(Imu, "imu/data", self._on_imu, qos.STREAM)
+        self.subscribe(JointState, "joint_states", self._on_joints, qos.STREAM)
+        self.subscribe(Imu, "star_tracker/attitude", self._on_attitude, qos.STATE)
+        self.subscribe(
+            PoseWithCovarianceStamped, "initialpose", self._on_initial_pose, qos.STATE
+        )
+
+    def health(self) -> tuple[bytes, str, dict[str, object]]:
+        """Report refused measurements and whether odometry runs."""
+        values: dict[str, object] = dict(self._step.counters)
+        if self._moving_at_ns is None:
+            return WARN, "no odometry yet: no joint states with IMU data have come", values
+        return OK, "odometry runs", values
+
+    def _on_imu(self, msg: Imu) -> None:
+        self._ensure_started(convert.to_ns(msg.header.stamp))
+        self._step.on_imu(convert.imu_sample(msg))
+
+    def _on_attitude(self, msg: Imu) -> None:
+        self._ensure_started(convert.to_ns(msg.header.stamp))
+        self._step.on_attitude(convert.attitude_sample(msg))
+
+    def _on_joints(self, msg: JointState) -> None:
+        begin = perf_counter()
+        stamp_ns = convert.to_ns(msg.header.stamp)
+        self._ensure_started(stamp_ns)
+        estimate = self._step.on_joints(convert.joint_sample(msg))
+        if estimate is None:
+            return
+        self._moving_at_ns = estimate.stamp_ns
+        frame, child = odom_frame(self.robot), base_frame(self.robot)
+        map_odom = se3.split_transform(self._step.T_map_odom)
+        transforms = [
+            convert.transform_message(MAP_FRAME, frame, estimate.stamp_ns, *map_odom),
+            convert.transform_message(
+                frame, child, estimate.stamp_ns, estimate.position_m, estimate.quat_wxyz
+            ),
+        ]
+        self._tf.publish(TFMessage(transforms=transforms))
+        self._odom.publish(convert.odometry_message(estimate, frame, child))
+        self.latency.add(perf_counter() - begin)
+
+    def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
+        if msg.header.frame_id != MAP_FRAME:
+            self.get_logger().error(
+                f"initialpose is in frame {msg.header.frame_id!r}: it must be in {MAP_FRAME!r}"
+            )
+            return
+        self._step.start(convert.pose_matrix(msg.pose.pose), convert.to_ns(msg.header.stamp))
+        self.get_logger().info("pose reset by initialpose")
+
+    def _ensure_started(self, stamp_ns: int) -> None:
+        if not self._step.started:
+            self._step.start(self._start_pose, stamp_ns)

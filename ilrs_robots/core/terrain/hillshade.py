@@ -42,7 +42,7 @@ def hillshade(
         steps = (math.cos(sun_azimuth_rad), math.sin(sun_azimuth_rad))
         rise = resolution_m * math.tan(sun_elevation_rad)
         shade[_in_shadow(heights, *steps, rise)] = 0.0
-    return shade.astype(np.float32)
+    return np.asarray(shade, dtype=np.float32)
 
 
 @njit(cache=True)

@@ -187,7 +187,7 @@ def _solve(
 ) -> FloatArray:
     """Sum of base, craters and big craters with the two percentiles of slope, or the nearest."""
     median, p90 = np.tan(np.radians([median_deg, p90_deg]))
-    base, craters, big = (np.stack(np.gradient(v, resolution_m)) for v in layers)
+    base, craters, big = (np.array(np.gradient(v, resolution_m)) for v in layers)
     low, high = _BIG_DEPTH
     for _ in range(9):
         depth = 0.5 * (low + high)

@@ -1,0 +1,103 @@
+"""What is known of the ground from orbit: the only map that planners and localisation get.
+
+Reference: Barker et al. 2021, Planet. Space Sci. 203, 105119 (LOLA PGDA product 78: median RMS
+height error 0.3 to 0.5 m, slope error 1.5 to 2.5 deg, about 90 % of the 5 m pixels interpolated).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ilrs_robots.core import config
+from ilrs_robots.core.config import param
+from ilrs_robots.core.terrain.dem import Dem
+from ilrs_robots.core.terrain.hashing import stream
+from ilrs_robots.core.terrain.surface import Surface
+from ilrs_robots.core.types import FloatArray, GridSpec
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """How far an orbital DEM is from the truth."""
+
+    error_m: float = param(0.4, doc="RMS height error", unit="m", low=0.0, high=100.0)
+    correlation_m: float = param(
+        15.0,
+        doc="distance at which the error's correlation is exp(-1/2); with error_m it makes the "
+        "slope error sqrt(2) error / distance",
+        unit="m",
+        low=0.1,
+        high=1e4,
+    )
+    posting_m: float = param(5.0, doc="posting; a coarser DEM keeps its own", unit="m", low=0.1)
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        config.check(self)
+
+
+def orbital_prior(source: Surface | Dem, seed: int, settings: PriorConfig | None = None) -> Dem:
+    """Degrade a terrain to what is known from orbit.
+
+    Nothing that a ``Surface`` adds to its DEM (craters, rocks, roughness, features) is in it.
+
+    Args:
+        source: the true terrain.
+        seed: of the error.
+        settings: size of the error.
+
+    Returns:
+        A DEM over the same hull; NaN where the source's DEM is.
+    """
+    settings = settings if settings is not None else PriorConfig()
+    dem = source.dem if isinstance(source, Surface) else source
+    heights, spec = _resampled(dem, settings.posting_m)
+    rng = np.random.default_rng(int(stream(seed, "orbital prior")))
+    heights = heights + settings.error_m * _correlated(
+        rng, spec.shape, settings.correlation_m / spec.resolution_m
+    )
+    provenance = {
+        "source": "orbital prior",
+        "seed": int(seed),
+        "error_m": settings.error_m,
+        "correlation_m": settings.correlation_m,
+        "derived_from": dict(dem.provenance),
+    }
+    return Dem(heights.astype(np.float32), spec, dem.projection, provenance)
+
+
+def _resampled(dem: Dem, posting_m: float) -> tuple[FloatArray, GridSpec]:
+    """Heights at a coarser posting, averaged before they are sampled; NaN stays NaN."""
+    s = dem.spec
+    heights = dem.heights_m.astype(np.float64)
+    ratio = posting_m / s.resolution_m
+    if ratio <= 1.0 + 1e-9:
+        return heights, s
+    known = ~np.isnan(heights)
+    weight = ndimage.gaussian_filter(known.astype(np.float64), 0.5 * ratio, mode="nearest")
+    total = ndimage.gaussian_filter(np.where(known, heights, 0.0), 0.5 * ratio, mode="nearest")
+    smooth = np.where(known, total / np.maximum(weight, 1e-12), np.nan)
+    rows = max(math.floor((s.rows - 1) / ratio + 1e-9) + 1, 2)
+    cols = max(math.floor((s.cols - 1) / ratio + 1e-9) + 1, 2)
+    spec = GridSpec(s.origin_x_m, s.origin_y_m, posting_m, rows, cols)
+    x, y = np.meshgrid(spec.x_m(), spec.y_m())
+    sampled = Dem(smooth.astype(np.float32), s).height(np.column_stack((x.ravel(), y.ravel())))
+    return sampled.reshape(rows, cols), spec
+
+
+def _correlated(
+    rng: np.random.Generator, shape: tuple[int, int], distance_cells: float
+) -> FloatArray:
+    """Gaussian field of unit variance with correlation exp(-r^2 / (2 distance^2))."""
+    pad = math.ceil(4.0 * distance_cells)
+    rows, cols = shape[0] + pad, shape[1] + pad
+    f2 = np.fft.fftfreq(rows)[:, None] ** 2 + np.fft.fftfreq(cols)[None, :] ** 2
+    gain = np.exp(-((math.pi * distance_cells) ** 2) * f2)
+    gain /= math.sqrt(float(np.mean(gain**2)))
+    noise = np.fft.fft2(rng.standard_normal((rows, cols)))
+    field: FloatArray = np.fft.ifft2(noise * gain).real[: shape[0], : shape[1]]
+    return field

@@ -108,6 +108,15 @@ def test_known_yaw_rate_shows_slip_as_residual() -> None:
     assert ROVER.forward_given_yaw_rate(steer, speed, 0.1)[2] > 0.05
 
 
+def test_one_spinning_wheel_hardly_carries_the_others_along() -> None:
+    steer, speed = ROVER.inverse(0.5, 0.0)
+    speed[2] += 3.0
+    plain = ROVER.forward_given_yaw_rate(steer, speed, 0.0)
+    robust = ROVER.forward_given_yaw_rate(steer, speed, 0.0, huber_mps=0.02)
+    assert abs(plain[0] - 0.5) > 0.1
+    assert abs(robust[0] - 0.5) < 0.01
+
+
 def test_speed_scale_keeps_the_fastest_wheel_within_its_limit() -> None:
     scale = ROVER.speed_scale(1.0, 0.5, 3.2)
     _, speed = ROVER.inverse(scale * 1.0, scale * 0.5)

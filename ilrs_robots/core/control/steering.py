@@ -140,7 +140,11 @@ class SteeringKinematics:
         return float(twist[0]), float(twist[1]), float(twist[2])
 
     def forward_given_yaw_rate(
-        self, steer_rad: FloatArray, speed_rps: FloatArray, w: float
+        self,
+        steer_rad: FloatArray,
+        speed_rps: FloatArray,
+        w: float,
+        huber_mps: float = np.inf,
     ) -> tuple[float, float, float]:
         """Give the body's speed when the yaw rate is known better from a gyro.
 
@@ -148,16 +152,27 @@ class SteeringKinematics:
             steer_rad: (N,) wheel angles, rad.
             speed_rps: (N,) wheel speeds, rad/s.
             w: yaw rate, rad/s.
+            huber_mps: contradictions beyond this weigh less, so that one spinning wheel does not
+                carry the others along; infinite for plain least squares.
 
         Returns:
             vx (m/s), vy (m/s), and the root mean square of what the wheels contradict, m/s: a
             measure of slip.
+
+        Reference: Huber 1964, iteratively reweighted least squares.
         """
         rows, rolled = self._constraints(steer_rad, speed_rps)
         known = rolled - rows[:, 2] * w
-        normal = rows[:, :2].T @ rows[:, :2]
-        speed = np.linalg.solve(normal, rows[:, :2].T @ known)
-        residual = known - rows[:, :2] @ speed
+        rows = rows[:, :2]
+        speed = _solve_two(rows, rows, known)
+        residual = known - rows @ speed
+        for _ in range(4):
+            size = np.abs(residual)
+            if size.max() <= huber_mps:
+                break
+            weighted = rows * (huber_mps / np.maximum(size, huber_mps))[:, np.newaxis]
+            speed = _solve_two(weighted, rows, known)
+            residual = known - rows @ speed
         return float(speed[0]), float(speed[1]), float(np.sqrt(np.mean(residual**2)))
 
     def speed_scale(self, v: float, w: float, max_speed_rps: float) -> float:
@@ -194,7 +209,19 @@ class SteeringKinematics:
             raise ValueError(f"wheel speeds {speed.shape}: expected {steer.shape}")
         x, y = self.positions_xy_m[:, 0], self.positions_xy_m[:, 1]
         cos, sin = np.cos(steer), np.sin(steer)
-        rolling = np.stack((cos, sin, x * sin - y * cos), axis=-1)
-        sliding = np.stack((-sin, cos, x * cos + y * sin), axis=-1)
-        rolled = np.concatenate((speed * self.radius_m, np.zeros(len(speed))))
-        return np.concatenate((rolling, sliding)), rolled
+        count = len(speed)
+        rows = np.empty((2 * count, 3))
+        rows[:count, 0], rows[:count, 1] = cos, sin
+        rows[count:, 0], rows[count:, 1] = -sin, cos
+        rows[:count, 2] = x * sin - y * cos
+        rows[count:, 2] = x * cos + y * sin
+        rolled = np.zeros(2 * count)
+        rolled[:count] = speed * self.radius_m
+        return rows, rolled
+
+
+def _solve_two(weighted: FloatArray, rows: FloatArray, known: FloatArray) -> FloatArray:
+    """Solve the normal equations of two unknowns."""
+    (a, b), (c, d) = (weighted.T @ rows).tolist()
+    p, q = (weighted.T @ known).tolist()
+    return np.array([d * p - b * q, a * q - c * p]) / (a * d - b * c)

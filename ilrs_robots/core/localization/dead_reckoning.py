@@ -1,0 +1,225 @@
+"""Dead reckoning: wheels for distance, gyro for attitude, stars or gravity to hold it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from ilrs_robots.core.control.steering import SteeringKinematics
+from ilrs_robots.core.geometry.se3 import (
+    normalise_quat,
+    quat_conjugate,
+    quat_from_rpy,
+    quat_multiply,
+)
+from ilrs_robots.core.localization.attitude import AttitudeEstimator
+from ilrs_robots.core.localization.dead_reckoning_config import DeadReckoningConfig
+from ilrs_robots.core.localization.error_state import (
+    ErrorStateFilter,
+    between,
+    quat_log,
+    rotation_matrix,
+)
+from ilrs_robots.core.localization.wheel_odometry import WheelMotion, WheelOdometry, WheelState
+from ilrs_robots.core.types import (
+    AttitudeSample,
+    FloatArray,
+    ImuSample,
+    JointSample,
+    OdometryEstimate,
+)
+
+__all__ = ["DeadReckoning", "DeadReckoningConfig"]
+
+_NS = 1e-9
+_SLOW_MPS = 0.1
+
+
+class DeadReckoning:
+    """Pose of base_link in odom, whose axes are those of map turned by a constant yaw.
+
+    Wheels give the speed along the ground, the attitude turns it into three dimensions: driving
+    up a slope raises z. Samples that are not finite or whose stamps do not grow are refused and
+    counted in ``refused``; nothing is made up for them.
+
+    Reference: Sola 2017, Quaternion kinematics for the error-state Kalman filter.
+
+    Attributes:
+        refused: how many samples were refused (or answered unusual), by reason.
+    """
+
+    def __init__(
+        self,
+        config: DeadReckoningConfig,
+        kinematics: SteeringKinematics,
+        wheel_names: Sequence[str],
+        steer_names: Sequence[str],
+    ) -> None:
+        """Start at the origin of odom, level; ``reset`` sets another pose.
+
+        Args:
+            config: mounts and noise.
+            kinematics: wheels in the order of ``wheel_names``.
+            wheel_names: all wheels; their joints are ``<wheel>_wheel``.
+            steer_names: the steered wheels; their joints are ``<wheel>_steer``.
+
+        Raises:
+            ConfigError: names do not fit the kinematics.
+        """
+        self.config = config
+        self.refused: Counter[str] = Counter()
+        self._wheels = WheelOdometry(
+            kinematics, wheel_names, steer_names, config.standing_joint_rps, config.huber_mps
+        )
+        self._imu_axes = rotation_matrix(quat_from_rpy(*config.imu_rpy_rad))
+        self._start_ns: int | None = None
+        self._last_ns: dict[str, int] = {}
+        self._joints: WheelState | None = None
+        self._joints_quat = np.array([1.0, 0.0, 0.0, 0.0])
+        self._standing_ns: int | None = None
+        self._state = self._initial(np.zeros(3), self._joints_quat)
+        self._attitude = AttitudeEstimator(config, self._state, self.refused, None, 0.0)
+
+    def reset(
+        self,
+        position: FloatArray,
+        quat_wxyz: FloatArray,
+        stamp_ns: int,
+        map_to_odom_yaw_rad: float = 0.0,
+    ) -> None:
+        """Start anew at a known pose.
+
+        Args:
+            position: (3,) metres, odom.
+            quat_wxyz: (4,) base_link in odom.
+            stamp_ns: time of the pose; older samples are refused.
+            map_to_odom_yaw_rad: yaw of odom's axes in map, taken off star tracker attitudes.
+
+        Raises:
+            TransformError: the quaternion is not one.
+            ValueError: the position is not finite.
+        """
+        place = np.array(position, dtype=np.float64)
+        if place.shape != (3,) or not np.isfinite(place).all():
+            raise ValueError(f"position {place}: expected three finite numbers")
+        self._start_ns = int(stamp_ns)
+        self._last_ns.clear()
+        self._joints = self._standing_ns = None
+        self._state = self._initial(place, normalise_quat(quat_wxyz))
+        self._joints_quat = self._state.quat_wxyz
+        self._attitude = AttitudeEstimator(
+            self.config, self._state, self.refused, self._start_ns, map_to_odom_yaw_rad
+        )
+
+    @property
+    def bias_rps(self) -> FloatArray:
+        """(3,) estimated gyro bias, base_link."""
+        return self._state.bias_rps.copy()
+
+    def on_imu(self, sample: ImuSample) -> None:
+        """Turn the attitude by the gyro; while standing, learn its bias."""
+        rate = self._imu_axes @ np.asarray(sample.angular_velocity_rps, dtype=np.float64)
+        force = self._imu_axes @ np.asarray(sample.specific_force_mps2, dtype=np.float64)
+        if not self._accept("imu", sample.stamp_ns, np.concatenate((rate, force))):
+            return
+        self._attitude.turn(sample.stamp_ns, rate)
+        if self._stands(sample.stamp_ns):
+            self._attitude.stand()
+        self._attitude.level(force)
+
+    def on_attitude(self, sample: AttitudeSample) -> None:
+        """Correct the attitude by a star tracker; applied as soon as the IMU reaches its stamp."""
+        values = np.append(np.asarray(sample.quat_wxyz, dtype=np.float64), sample.sigma_rad)
+        if not self._accept("attitude", sample.stamp_ns, values):
+            return
+        if abs(float(np.linalg.norm(values[:4])) - 1.0) > 0.01 or sample.sigma_rad <= 0.0:
+            self.refused["attitude_not_valid"] += 1
+            return
+        self._attitude.on_stars(sample)
+
+    def on_joints(self, sample: JointSample) -> OdometryEstimate | None:
+        """Move by the wheels and give the pose at the sample's stamp.
+
+        Returns:
+            None for the first sample, a refused one, or while no IMU tells the attitude.
+        """
+        values = np.concatenate((sample.position_rad, sample.velocity_rps))
+        if not self._accept("joints", sample.stamp_ns, values):
+            return None
+        state = self._wheels.state(sample)
+        if state is None:
+            self.refused["joints_missing"] += 1
+            return None
+        if not state.standing:
+            self._standing_ns = None
+        elif self._standing_ns is None:
+            self._standing_ns = sample.stamp_ns
+        quat = self._attitude.at(sample.stamp_ns)
+        if quat is None:
+            self.refused["joints_without_imu"] += 1
+            return None
+        before, start = self._joints, self._joints_quat
+        self._joints, self._joints_quat = state, quat
+        if before is None:
+            return None
+        known = self._attitude.history.at(before.stamp_ns)
+        return self._advance(before, state, start if known is None else known, quat)
+
+    def _initial(self, position: FloatArray, quat: FloatArray) -> ErrorStateFilter:
+        tilt, bias = self.config.initial_attitude_sigma_rad, self.config.gyro_bias_sigma_rps
+        return ErrorStateFilter(position, quat, np.diag(np.repeat([0.0, tilt**2, bias**2], 3)))
+
+    def _accept(self, what: str, stamp_ns: int, values: FloatArray) -> bool:
+        if not np.isfinite(values).all():
+            self.refused[f"{what}_not_finite"] += 1
+            return False
+        last_ns = self._last_ns.get(what)
+        early = self._start_ns is not None and stamp_ns < self._start_ns
+        if early or (last_ns is not None and stamp_ns <= last_ns):
+            self.refused[f"{what}_stamp"] += 1
+            return False
+        self._last_ns[what] = stamp_ns
+        return True
+
+    def _stands(self, now_ns: int) -> bool:
+        if self._standing_ns is None or self._joints is None:
+            return False
+        stood_s = (self._joints.stamp_ns - self._standing_ns) * _NS
+        age_s = abs(now_ns - self._joints.stamp_ns) * _NS
+        return age_s <= self.config.max_gap_s and stood_s >= self.config.standing_after_s
+
+    def _advance(
+        self, before: WheelState, state: WheelState, start: FloatArray, quat: FloatArray
+    ) -> OdometryEstimate:
+        step_s = (state.stamp_ns - before.stamp_ns) * _NS
+        rotation = quat_log(quat_multiply(quat_conjugate(start), quat))
+        motion = self._wheels.motion(before, state, float(rotation[2]) / step_s)
+        if motion.jumped:
+            self.refused["encoder_jump"] += 1
+        middle = between(start, quat, 0.5)
+        speed = np.array([motion.speed_mps[0], motion.speed_mps[1], 0.0])
+        self._state.move(speed * step_s, middle, self._slip_variance(motion, middle, step_s))
+        return OdometryEstimate(
+            stamp_ns=state.stamp_ns,
+            position_m=self._state.position_m.copy(),
+            quat_wxyz=quat.copy(),
+            linear_mps=speed,
+            angular_rps=rotation / step_s,
+            pose_covariance=self._state.pose_covariance(),
+        )
+
+    def _slip_variance(self, motion: WheelMotion, quat: FloatArray, step_s: float) -> FloatArray:
+        """(3,) variance that a step adds along the body's axes.
+
+        Slip is a share of the distance that stays alike over ``slip_length_m``; it grows with the
+        slope and with what the wheels contradict.
+        """
+        speed = math.hypot(motion.speed_mps[0], motion.speed_mps[1])
+        up = rotation_matrix(quat)[2]
+        seen = motion.residual_mps / max(speed, _SLOW_MPS)
+        base = self.config.slip_sigma + min(seen, 1.0)
+        share = base + self.config.slip_per_slope * np.abs([up[0], up[1], 0.0])
+        return np.asarray(2.0 * share**2 * self.config.slip_length_m * speed * step_s)

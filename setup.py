@@ -1,7 +1,7 @@
 """Build the package for colcon (``ament_python``) and for pip alike.
 
-``package.xml`` holds the version; ``pyproject.toml`` holds the metadata, the dependencies and
-the console scripts. Only what neither of them can state stands here.
+``package.xml`` holds the version; ``pyproject.toml`` holds the metadata and the dependencies.
+Here stands what neither can state, or what colcon reads from here alone.
 """
 
 from pathlib import Path
@@ -11,6 +11,13 @@ from setuptools import find_packages, setup
 
 NAME = "ilrs_robots"
 ROOT = Path(__file__).resolve().parent
+EXECUTABLES = {
+    "ilrs": "cli.main",
+    "robot_node": "nodes.robot_main",
+    "command_gate": "nodes.gate_main",
+    "embedded_sim": "nodes.sim_main",
+    "recorder": "nodes.recorder_main",
+}
 SHARED_FOLDERS = ("config", "launch", "urdf", "worlds")
 
 
@@ -40,9 +47,14 @@ def shared_files() -> list[tuple[str, list[str]]]:
 
 
 setup(
+    name=NAME,
     version=version(),
     license="Apache-2.0",
+    python_requires=">=3.11",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     data_files=shared_files(),
+    entry_points={
+        "console_scripts": [f"{name} = {NAME}.{where}:main" for name, where in EXECUTABLES.items()]
+    },
     zip_safe=False,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -27,6 +29,7 @@ from ilrs_robots import __version__
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.nodes.parameters import descriptor
 from ilrs_robots.nodes.recorder_types import UnknownTypeError, message_class, message_definition
 from ilrs_robots.replay.bag_writer import BagWriter, Topic
 
@@ -222,10 +225,12 @@ def bag_qos(profile: QoSProfile) -> Qos:
 
 
 def _declare(node: Node) -> RecorderConfig:
-    import dataclasses
-
-    values = {
-        item.name: node.declare_parameter(item.name, item.default).value
-        for item in dataclasses.fields(RecorderConfig)
-    }
+    hints = get_type_hints(RecorderConfig)
+    values = {}
+    for item in dataclasses.fields(RecorderConfig):
+        spec = config.spec_of(item)
+        assert spec is not None
+        values[item.name] = node.declare_parameter(
+            item.name, item.default, descriptor(spec, hints[item.name])
+        ).value
     return config.from_mapping(RecorderConfig, values, "recorder")

@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.recorder import RecorderNode
+from ilrs_robots.nodes.runtime import end_with_parent, notify
 
 _DRAIN_S: Final = 0.3
 """How long the recorder listens on after the signal: others say their last words then."""
@@ -23,6 +24,7 @@ _DRAIN_S: Final = 0.3
 def main(args: Sequence[str] | None = None) -> int:
     """Record until a signal comes. 0 when the bag is whole, 1 when it is not."""
     stop = threading.Event()
+    end_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -41,6 +43,7 @@ def _record(stop: threading.Event) -> int:
     executor.add_node(node)
     spinner = threading.Thread(target=executor.spin, name="recorder_spin", daemon=True)
     spinner.start()
+    notify("READY=1")
     while not stop.wait(0.5) and spinner.is_alive():
         pass
     alive = spinner.is_alive()

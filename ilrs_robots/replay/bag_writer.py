@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,12 +128,14 @@ class BagWriter:
         self._thread.join()
 
     def _run(self) -> None:
+        batch: deque[tuple[Topic, int, bytes]] = deque()
         try:
             while batch := self._next_batch():
-                for topic, log_ns, data in batch:
-                    self._write(topic, log_ns, data)
+                while batch:
+                    self._write(*batch[0])
+                    batch.popleft()
         except Exception as error:  # the robot must not notice a full disk
-            self._fail(error)
+            self._fail(error, batch)
         try:
             for key, value in self._custom.items():
                 self._writer.set_custom_data(key, value)
@@ -141,12 +143,12 @@ class BagWriter:
         except Exception as error:
             self._fail(error)
 
-    def _next_batch(self) -> Sequence[tuple[Topic, int, bytes]]:
+    def _next_batch(self) -> deque[tuple[Topic, int, bytes]]:
         """Wait for messages; empty when the bag is to be closed and nothing is left."""
         with self._ready:
             while not self._queue and not self._closing:
                 self._ready.wait()
-            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            batch = deque(self._queue.popleft() for _ in range(min(_BATCH, len(self._queue))))
             self._queued_bytes -= sum(len(data) for _, _, data in batch)
         return batch
 
@@ -165,10 +167,10 @@ class BagWriter:
         self.counters.written += 1
         self.counters.written_bytes += len(data)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, lost: Iterable[tuple[Topic, int, bytes]] = ()) -> None:
         with self._ready:
             self.error = f"{self.path}: writing stopped ({error})"
-            for topic, _, _ in self._queue:
+            for topic, _, _ in (*lost, *self._queue):
                 dropped = self.counters.dropped
                 dropped[topic.name] = dropped.get(topic.name, 0) + 1
             self._queue.clear()

@@ -204,9 +204,7 @@ def _drive(
                 progress.elapsed_s,
             )
 
-        return send_goal(
-            request.robot, goal, on_progress=on_progress, keep_waiting=keep_waiting
-        )
+        return send_goal(request.robot, goal, on_progress=on_progress, keep_waiting=keep_waiting)
 
 
 @contextlib.contextmanager

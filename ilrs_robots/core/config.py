@@ -154,11 +154,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigError(f"{where} = {value!r}: expected a list")
-    if len(args) == 2 and args[1] is Ellipsis:
+    if args[-1] is Ellipsis:
         return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if len(value) != len(args):
         raise ConfigError(f"{where} = {value!r}: expected {len(args)} values, got {len(value)}")
-    return tuple(_convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value)))
+    pairs = zip(args, value, strict=True)
+    return tuple(_convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(pairs))
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -41,11 +41,11 @@ class GridSpec:
 
     def x_m(self) -> FloatArray:
         """Column centres, (cols,) float64, metres."""
-        return self.origin_x_m + self.resolution_m * np.arange(self.cols)
+        return self.origin_x_m + self.resolution_m * np.arange(self.cols, dtype=np.float64)
 
     def y_m(self) -> FloatArray:
         """Row centres, (rows,) float64, metres."""
-        return self.origin_y_m + self.resolution_m * np.arange(self.rows)
+        return self.origin_y_m + self.resolution_m * np.arange(self.rows, dtype=np.float64)
 
     def xy_of(self, rows: IntArray, cols: IntArray) -> FloatArray:
         """Centres of cells, (N, 2) float64, metres."""

@@ -33,9 +33,7 @@ class CommandGateNode(ManagedNode):
         self._reason = ""
         self._out = self.publisher(TwistStamped, "cmd_vel", qos.COMMAND)
         for source in ("nav", "teleop"):
-            self.subscribe(
-                TwistStamped, f"cmd_vel_{source}", self._receiver(source), qos.COMMAND
-            )
+            self.subscribe(TwistStamped, f"cmd_vel_{source}", self._receiver(source), qos.COMMAND)
         self.subscribe(Odometry, "odom", self._on_odom, qos.STATE)
         self.subscribe(OccupancyGrid, "traversability", self._on_map, qos.MAP)
         self.service(SetBool, "estop", self._on_estop)

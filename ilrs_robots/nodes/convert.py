@@ -85,9 +85,7 @@ def split_transform_message(transform: Transform) -> tuple[FloatArray, FloatArra
 def imu_sample(msg: Imu) -> ImuSample:
     """Inertial measurement of a message."""
     w, a = msg.angular_velocity, msg.linear_acceleration
-    return ImuSample(
-        to_ns(msg.header.stamp), np.array([w.x, w.y, w.z]), np.array([a.x, a.y, a.z])
-    )
+    return ImuSample(to_ns(msg.header.stamp), np.array([w.x, w.y, w.z]), np.array([a.x, a.y, a.z]))
 
 
 def imu_message(sample: ImuSample, frame_id: str) -> Imu:

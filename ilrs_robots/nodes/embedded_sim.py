@@ -53,9 +53,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         site_name = str(declare_one(self, "site", "shackleton", "site name or site file"))
         seed = int(declare_one(self, "seed", 1, "seed of terrain and sensors"))
         names = str(declare_one(self, "robots", "", "comma-separated robots, empty for all"))
-        self._rtf = float(
-            declare_one(self, "real_time_factor", 0.0, "upper bound, 0 for none")
-        )
+        self._rtf = float(declare_one(self, "real_time_factor", 0.0, "upper bound, 0 for none"))
         if self._rtf < 0.0:
             raise ConfigError(f"real_time_factor = {self._rtf}: must be 0 or more")
         site, terrain = load_site(site_name, seed=seed)

@@ -38,9 +38,7 @@ class LocalizationNode(ManagedNode):
         self.subscribe(Imu, "imu/data", self._on_imu, qos.STREAM)
         self.subscribe(JointState, "joint_states", self._on_joints, qos.STREAM)
         self.subscribe(Imu, "star_tracker/attitude", self._on_attitude, qos.STATE)
-        self.subscribe(
-            PoseWithCovarianceStamped, "initialpose", self._on_initial_pose, qos.STATE
-        )
+        self.subscribe(PoseWithCovarianceStamped, "initialpose", self._on_initial_pose, qos.STATE)
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Report refused measurements and whether odometry runs."""

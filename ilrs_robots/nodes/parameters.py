@@ -68,7 +68,5 @@ def declare(node: Node, prefix: str, default: T) -> T:
 def declare_one(node: Node, name: str, default: Any, doc: str) -> Any:
     """Declare a single read-only parameter and return its value."""
     if not node.has_parameter(name):
-        node.declare_parameter(
-            name, default, ParameterDescriptor(description=doc, read_only=True)
-        )
+        node.declare_parameter(name, default, ParameterDescriptor(description=doc, read_only=True))
     return node.get_parameter(name).value

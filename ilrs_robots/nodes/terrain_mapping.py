@@ -99,9 +99,7 @@ class TerrainMappingNode(ManagedNode):
     def _publish(self, update: MapUpdate) -> None:
         frame = odom_frame(self.robot)
         layers, spec = self._step.traversability()
-        self._cost.publish(
-            convert.occupancy_message(layers.cost, spec, frame, update.stamp_ns)
-        )
+        self._cost.publish(convert.occupancy_message(layers.cost, spec, frame, update.stamp_ns))
         due = (
             self._map_sent_ns is None
             or update.stamp_ns < self._map_sent_ns

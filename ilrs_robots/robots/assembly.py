@@ -100,9 +100,7 @@ def robot_processes(
         )
         for group in groups
     ]
-    specs.append(
-        ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common)
-    )
+    specs.append(ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common))
     return specs
 
 

@@ -121,13 +121,12 @@ class LocalizationStep:
     """
 
     def __init__(self, model: RobotModel, robot: str, cfg: DeadReckoningConfig) -> None:
-        names = model.wheels.names
         self.robot = robot
         self._filter = DeadReckoning(
             cfg,
             kinematics_of(model),
-            wheel_names=tuple(f"{name}_wheel" for name in names),
-            steer_names=tuple(f"{name}_steer" for name in names),
+            wheel_names=model.wheels.names,
+            steer_names=model.wheels.steered,
         )
         self.T_map_odom: FloatArray = np.eye(4)
         self.started = False
@@ -154,7 +153,7 @@ class LocalizationStep:
     @property
     def counters(self) -> dict[str, int]:
         """Refused measurements by reason."""
-        return dict(self._filter.counters)
+        return dict(self._filter.refused)
 
 
 @dataclass(frozen=True)

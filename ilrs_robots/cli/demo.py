@@ -1,0 +1,126 @@
+"""``ilrs demo``: the long-range vehicle drives an obstacle course over DDS; report and bag."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from ilrs_robots.cli.sim import SimRequest, console, run_over_dds
+from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.core.terrain.scenario import corridor_report
+from ilrs_robots.nodes.goal_client import GoalOutcome
+from ilrs_robots.robots.site import SiteConfig, SiteTerrain
+
+GOAL_TOLERANCE_M = 2.0
+"""How far from the goal the vehicle may truly stand: its own tolerance and its pose error."""
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--site", default="demo", show_default=True, help="Site name or site file.")
+@click.option("--robot", default="long_range", show_default=True)
+@click.option("--rtf", default=0.0, help="Upper bound of the real-time factor; 0: none.")
+@click.option("--duration", default=900.0, show_default=True, help="Simulated seconds.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/<time>].")
+def demo(seed: int, site: str, robot: str, rtf: float, duration: float, out: Path | None) -> int:
+    """Drive to a goal behind boulders and a crater, then write report, summary and bag."""
+    folder = out or Path("runs") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    if folder.exists():
+        raise click.UsageError(f"{folder} exists already: choose another with --out")
+    folder.mkdir(parents=True)
+    request = SimRequest(site, robot, seed, None, duration, rtf, folder / "bag")
+    loaded, terrain = request.load()
+    goal = request.goal(loaded)
+    if goal is None:
+        raise click.UsageError(f"site {site!r} has no goal of its own")
+    corridor = describe(loaded, terrain, robot, goal)
+    console.print(
+        f"{robot} at {loaded.name}, seed {seed}: goal {corridor['length_m']:.0f} m away; the "
+        f"straight line crosses {corridor['rocks_over_clearance']} rocks above the clearance and "
+        f"a slope of {corridor['max_slope_deg']:.0f} deg (limit {corridor['slope_limit_deg']:.0f})"
+    )
+    outcome = run_over_dds(request, folder / "log.txt")
+    summary = conclude(request, loaded, terrain, goal, corridor, outcome, folder)
+    show(summary, folder)
+    return 0 if summary["reached"] else 1
+
+
+def describe(
+    site: SiteConfig, terrain: SiteTerrain, robot: str, goal: tuple[float, float]
+) -> dict[str, float]:
+    """What lies on the straight line from start to goal."""
+    placement = site.robot(robot)
+    model = placement.load_model()
+    report = corridor_report(
+        terrain.surface,
+        (placement.x_m, placement.y_m),
+        goal,
+        width_m=model.footprint.width_m,
+        clearance_m=model.body.clearance_m,
+    )
+    return {
+        "length_m": report.length_m,
+        "rocks_over_clearance": report.rocks_over_clearance,
+        "clearance_m": model.body.clearance_m,
+        "max_slope_deg": math.degrees(report.max_slope_rad),
+        "slope_limit_deg": model.limits.max_slope_deg,
+    }
+
+
+def conclude(
+    request: SimRequest,
+    site: SiteConfig,
+    terrain: SiteTerrain,
+    goal: tuple[float, float],
+    corridor: dict[str, float],
+    outcome: GoalOutcome | None,
+    folder: Path,
+) -> dict[str, object]:
+    """Evaluate the bag against the truth, write summary.json and report.html.
+
+    Raises:
+        IlrsError: there is no bag to evaluate.
+    """
+    from ilrs_robots.replay.evaluate import evaluate_run
+    from ilrs_robots.view.report import write_report
+
+    if request.record is None or outcome is None:
+        raise IlrsError("nothing was recorded, so there is nothing to evaluate")
+    with console.status("evaluating the bag against the truth"):
+        evaluation = evaluate_run(
+            request.record,
+            terrain.surface.top_grid,
+            robot=request.robot,
+            goal_xy_m=goal,
+            goal_tolerance_m=GOAL_TOLERANCE_M,
+        )
+        summary: dict[str, object] = {
+            "reached": outcome.succeeded and evaluation.reached_by_truth is True,
+            "outcome": asdict(outcome),
+            "site": site.name,
+            "robot": request.robot,
+            "seed": site.terrain.seed,
+            "goal_m": list(goal),
+            "straight_line": corridor,
+            **evaluation.summary(),
+        }
+        (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        write_report(folder, evaluation, terrain.surface, summary)
+    return summary
+
+
+def show(summary: dict[str, object], folder: Path) -> None:
+    """The figures on the terminal, and where the rest is."""
+    grid = Table(show_header=False, box=None)
+    for key, value in summary.items():
+        if isinstance(value, bool | int | float | str):
+            text = f"{value:.3g}" if isinstance(value, float) else str(value)
+            grid.add_row(key.replace("_", " "), text)
+    console.print(grid)
+    console.print(f"report: {folder / 'report.html'}")

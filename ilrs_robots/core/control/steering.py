@@ -224,4 +224,5 @@ def _solve_two(weighted: FloatArray, rows: FloatArray, known: FloatArray) -> Flo
     """Solve the normal equations of two unknowns."""
     (a, b), (c, d) = (weighted.T @ rows).tolist()
     p, q = (weighted.T @ known).tolist()
-    return np.array([d * p - b * q, a * q - c * p]) / (a * d - b * c)
+    determinant = a * d - b * c
+    return np.array([(d * p - b * q) / determinant, (a * q - c * p) / determinant])

@@ -36,7 +36,7 @@ _SMALLEST_M = 20.0
 _DEPTHS = (0.14, 0.03)  # depth / diameter, new and old, as seen at 5 m posting
 _CENTRE_M = 130.0  # radius of the ground that is kept drivable
 _CENTRE_DEPTH = 0.05  # deepest depth / diameter of the craters that reach into it
-_BIG = 6  # degraded craters of an eighth to a third of the edge, around the middle
+_BIG = 9  # degraded craters of a tenth to three tenths of the edge, around the middle
 _BIG_DEPTH = (0.02, 0.16)  # least and largest mean depth / diameter of them
 _MAX_SAMPLES = 8192
 
@@ -162,13 +162,13 @@ def _craters(rng: np.random.Generator, size_m: float, smallest_m: float) -> Floa
 
 
 def _big(rng: np.random.Generator, size_m: float) -> FloatArray:
-    """Records of a few big craters around the middle, mean depth / diameter about 1."""
-    diameter = rng.uniform(0.125, 0.33, _BIG) * size_m
+    """Records of a few big craters around the middle, their mean depth / diameter about 1."""
+    diameter = rng.uniform(0.1, 0.3, _BIG) * size_m
     turn = 2.0 * math.pi * (np.arange(_BIG) + rng.uniform(0.0, 0.8, _BIG)) / _BIG
     nearest = _CENTRE_M + 0.8 * diameter
-    away = nearest + rng.uniform(size=_BIG) * np.maximum(0.65 * size_m - nearest, 0.0)
+    away = nearest + rng.uniform(size=_BIG) * np.maximum(0.6 * size_m - nearest, 0.0)
     xy = np.stack((away * np.cos(turn), away * np.sin(turn)), axis=1)
-    records = _records(xy, diameter, rng.uniform(0.5, 1.6, _BIG))
+    records = _records(xy, diameter, rng.uniform(0.35, 1.9, _BIG))
     records[:, SHARP] = 0.0
     return records
 

@@ -71,8 +71,9 @@ def demo_scenario(
     """Make the obstacle course of a seed.
 
     The straight line of 65 to 80 m cuts at least three rocks taller than the clearance, and
-    ground in the vehicle's swath is steeper than the limit. Within 4 m of start and goal slopes stay below 8 deg (over the vehicle's
-    width) and no rock is taller than 0.1 m. A way around exists, with 3 deg to spare.
+    ground in the vehicle's swath is steeper than the limit. Within 4 m of start and goal slopes
+    stay below 8 deg (over the vehicle's width) and no rock is taller than 0.1 m. A way around
+    exists, with 3 deg to spare.
 
     Args:
         seed: of terrain and course.

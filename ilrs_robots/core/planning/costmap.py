@@ -1,0 +1,356 @@
+"""The map that planning works on: prior and observed cost in the map frame, inflated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numba import njit
+
+from ilrs_robots.core import config
+from ilrs_robots.core.config import param
+from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
+
+
+@dataclass(frozen=True)
+class CostmapConfig:
+    """Resolution, what unseen ground costs, and how far hazards are kept away."""
+
+    resolution_m: float = param(0.25, doc="cell size", unit="m", low=0.02, high=10.0)
+    margin_m: float = param(
+        25.0, doc="ground around start and goal that is planned on", unit="m", low=1.0, high=1000.0
+    )
+    max_cells: int = param(4_000_000, doc="largest map", low=100, high=100_000_000)
+    lethal_cost: float = param(0.99, doc="cost from which a cell is closed", low=0.1, high=1.0)
+    unseen_cost: float = param(0.1, doc="least cost of ground not yet seen", low=0.0, high=0.98)
+    lethal_radius_m: float = param(
+        1.25, doc="the vehicle's centre stays this far from closed cells", unit="m", low=0.0
+    )
+    near_cost: float = param(0.75, doc="cost just outside that radius", low=0.0, high=0.98)
+    decay_length_m: float = param(
+        0.6, doc="distance over which that cost falls by e", unit="m", low=0.01, high=100.0
+    )
+    decay_radius_m: float = param(
+        3.0, doc="distance beyond which hazards cost nothing", unit="m", low=0.0, high=100.0
+    )
+    prior_max_cost: float = param(
+        0.6, doc="prior cost of a slope at the limit", low=0.0, high=0.98
+    )
+    prior_slope_margin_rad: float = param(
+        0.09, doc="excess over the slope limit that closes a prior cell", unit="rad", low=0.0
+    )
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        config.check(self)
+        if self.decay_radius_m < self.lethal_radius_m:
+            raise ConfigError(
+                f"decay_radius_m = {self.decay_radius_m} m: must not be below lethal_radius_m = "
+                f"{self.lethal_radius_m} m"
+            )
+
+
+class SlopeSource(Protocol):
+    """What prior_cost asks of a DEM."""
+
+    def slope_rad(self, xy_m: FloatArray) -> FloatArray:
+        """(N,) slopes at (N, 2) points, NaN outside."""
+        ...
+
+
+@dataclass
+class _Layers:
+    """Layers of one grid, all (rows, cols)."""
+
+    prior: Float32Array
+    observed: Float32Array
+    marked: BoolArray
+    cost: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    clearance: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+
+class NavigationCostmap:
+    """Prior and observed cost of the ground in the map frame.
+
+    Where something was seen the newest observation counts, elsewhere the prior. Input is not
+    inflated; ``cost`` is, for the vehicle's footprint, and is computed anew when it is asked for
+    after a change.
+    """
+
+    def __init__(self, config: CostmapConfig, spec: GridSpec) -> None:
+        """Start with nothing seen and no prior.
+
+        Raises:
+            ConfigError: the grid has more cells than ``max_cells``.
+        """
+        if spec.rows * spec.cols > config.max_cells:
+            raise ConfigError(
+                f"costmap of {spec.rows} x {spec.cols} = {spec.rows * spec.cols} cells: "
+                f"above the limit {config.max_cells} cells"
+            )
+        self.config = config
+        self.spec = spec
+        self._layers = _Layers(
+            prior=np.full(spec.shape, np.nan, np.float32),
+            observed=np.full(spec.shape, np.nan, np.float32),
+            marked=np.zeros(spec.shape, np.bool_),
+        )
+        self._stale = True
+        self._scratch = np.empty(spec.shape, np.float32)
+        self._hits = np.zeros(spec.shape, np.uint16)
+
+    @property
+    def seen(self) -> BoolArray:
+        """(rows, cols) cells that were observed at least once."""
+        return ~np.isnan(self._layers.observed)
+
+    @property
+    def observed(self) -> Float32Array:
+        """(rows, cols) float32 newest observation, NaN where there is none; not to be altered."""
+        return self._layers.observed
+
+    @property
+    def cost(self) -> Float32Array:
+        """(rows, cols) float32, 0 to 1, inflated; closed cells are 1; not to be altered."""
+        self._refresh()
+        return self._layers.cost
+
+    @property
+    def clearance_m(self) -> Float32Array:
+        """(rows, cols) float32 distance to the nearest closed cell, at most 1000 m."""
+        self._refresh()
+        return self._layers.clearance
+
+    def base_cost(self) -> Float32Array:
+        """(rows, cols) float32 cost before inflation."""
+        layers, floor = self._layers, np.float32(self.config.unseen_cost)
+        unseen = np.fmax(layers.prior, floor)
+        base = np.where(np.isnan(layers.observed), unseen, layers.observed)
+        base[layers.marked] = 1.0
+        return base
+
+    def set_prior(self, cost: Float32Array) -> None:
+        """Set the prior.
+
+        Args:
+            cost: (rows, cols) float32, 0 to 1; NaN where nothing is known.
+
+        Raises:
+            ConfigError: wrong shape.
+        """
+        if cost.shape != self.spec.shape:
+            raise ConfigError(f"prior {cost.shape}: the costmap is {self.spec.shape}")
+        self._layers.prior = np.array(cost, dtype=np.float32)
+        self._stale = True
+
+    def fuse_observation(
+        self, cost: Float32Array, obs_spec: GridSpec, T_map_odom: FloatArray
+    ) -> None:
+        """Take over what a traversability grid shows.
+
+        A cell takes the highest cost of the observed cells that fall into it; a closed one closes
+        every cell it touches. Cells that the observation does not know stay as they are. Where it
+        knows less than half of a cell it can raise that cell's cost but not lower it.
+
+        Args:
+            cost: (r, c) float32, 0 to 1, NaN unknown, not inflated.
+            obs_spec: its grid in odom.
+            T_map_odom: (4, 4).
+
+        Raises:
+            ConfigError: wrong shape, or the transform is not finite.
+        """
+        if cost.shape != obs_spec.shape:
+            raise ConfigError(f"observation {cost.shape}: its grid is {obs_spec.shape}")
+        if T_map_odom.shape != (4, 4) or not np.isfinite(T_map_odom).all():
+            raise ConfigError("T_map_odom: expected a finite 4 x 4 matrix")
+        yaw = math.atan2(T_map_odom[1, 0], T_map_odom[0, 0])
+        first = T_map_odom @ [obs_spec.origin_x_m, obs_spec.origin_y_m, 0.0, 1.0]
+        res, step = self.spec.resolution_m, obs_spec.resolution_m / self.spec.resolution_m
+        _pool(
+            np.ascontiguousarray(cost, dtype=np.float32),
+            (first[0] - self.spec.origin_x_m) / res,
+            (first[1] - self.spec.origin_y_m) / res,
+            step * math.cos(yaw),
+            step * math.sin(yaw),
+            np.float32(self.config.lethal_cost),
+            max(int(0.5 / step**2), 1),
+            self._scratch,
+            self._hits,
+            self._layers.observed,
+        )
+        self._stale = True
+
+    def mark_disc(self, x_m: float, y_m: float, radius_m: float) -> None:
+        """Close a disc whatever is observed there, until ``clear_marks``."""
+        dx, dy = self.spec.x_m() - x_m, self.spec.y_m() - y_m
+        self._layers.marked |= dx[np.newaxis] ** 2 + dy[:, np.newaxis] ** 2 <= radius_m**2
+        self._stale = True
+
+    def clear_marks(self) -> None:
+        """Open what ``mark_disc`` closed."""
+        self._layers.marked[:] = False
+        self._stale = True
+
+    def moved_to(self, spec: GridSpec) -> NavigationCostmap:
+        """A costmap on another grid of the same lattice that keeps what was seen in common.
+
+        Raises:
+            ConfigError: another resolution, cells that do not coincide, or too many cells.
+        """
+        shift_c = (spec.origin_x_m - self.spec.origin_x_m) / self.spec.resolution_m
+        shift_r = (spec.origin_y_m - self.spec.origin_y_m) / self.spec.resolution_m
+        off = max(abs(shift_c - round(shift_c)), abs(shift_r - round(shift_r)))
+        if spec.resolution_m != self.spec.resolution_m or off > 1e-6:
+            raise ConfigError("the new grid's cells do not coincide with the old one's")
+        made = NavigationCostmap(self.config, spec)
+        low_r, low_c = max(round(shift_r), 0), max(round(shift_c), 0)
+        high_r = min(round(shift_r) + spec.rows, self.spec.rows)
+        high_c = min(round(shift_c) + spec.cols, self.spec.cols)
+        if high_r > low_r and high_c > low_c:
+            source = (slice(low_r, high_r), slice(low_c, high_c))
+            target = (
+                slice(low_r - round(shift_r), high_r - round(shift_r)),
+                slice(low_c - round(shift_c), high_c - round(shift_c)),
+            )
+            made._layers.observed[target] = self._layers.observed[source]
+            made._layers.marked[target] = self._layers.marked[source]
+        return made
+
+    def _refresh(self) -> None:
+        if not self._stale:
+            return
+        base, settings = self.base_cost(), self.config
+        free = (base < settings.lethal_cost).astype(np.uint8)
+        distance = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+        cost = np.empty(self.spec.shape, np.float32)
+        clearance = np.empty(self.spec.shape, np.float32)
+        _inflate(
+            base,
+            distance,
+            self.spec.resolution_m,
+            (settings.lethal_radius_m, settings.decay_radius_m, settings.decay_length_m),
+            settings.near_cost,
+            cost,
+            clearance,
+        )
+        self._layers.cost, self._layers.clearance = cost, clearance
+        self._stale = False
+
+
+@njit(cache=True)
+def _pool(  # type: ignore[no-untyped-def]  # pragma: no cover
+    cost, col0, row0, cos, sin, lethal, enough, pooled, hits, observed
+):
+    """Highest cost per cell, then newest wins; places are in cells of the target grid."""
+    rows, cols = observed.shape
+    pooled[:] = -1.0
+    hits[:] = 0
+    half = 0.5 * (abs(cos) + abs(sin)) - 1e-6
+    for r in range(cost.shape[0]):
+        for c in range(cost.shape[1]):
+            value = cost[r, c]
+            if np.isnan(value):
+                continue
+            x = col0 + c * cos - r * sin
+            y = row0 + c * sin + r * cos
+            reach = half if value >= lethal else max(half - 0.5, 0.0)
+            for row in range(
+                max(int(np.floor(y - reach + 0.5)), 0),
+                min(int(np.floor(y + reach + 0.5)) + 1, rows),
+            ):
+                for col in range(
+                    max(int(np.floor(x - reach + 0.5)), 0),
+                    min(int(np.floor(x + reach + 0.5)) + 1, cols),
+                ):
+                    hits[row, col] += 1
+                    if value > pooled[row, col]:
+                        pooled[row, col] = value
+    for row in range(rows):
+        for col in range(cols):
+            if hits[row, col] == 0:
+                continue
+            value = min(pooled[row, col], np.float32(1.0))
+            old = observed[row, col]
+            if hits[row, col] >= enough or np.isnan(old) or value > old:
+                observed[row, col] = value
+
+
+@njit(cache=True)
+def _inflate(base, distance, resolution, radii, near_cost, cost, clearance):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Close what is within the first radius of a closed cell's edge; soft cost to the second."""
+    closed, soft, length = radii
+    for row in range(base.shape[0]):
+        for col in range(base.shape[1]):
+            away = max(distance[row, col] - 0.5, 0.0) * resolution
+            clearance[row, col] = min(away, 1000.0)
+            value = base[row, col]
+            if distance[row, col] < 0.5 or away < closed:
+                cost[row, col] = 1.0
+            elif away < soft:
+                cost[row, col] = max(value, near_cost * np.exp((closed - away) / length))
+            else:
+                cost[row, col] = value
+
+
+def prior_cost(
+    dem: SlopeSource,
+    spec: GridSpec,
+    limits: VehicleLimits,
+    config: CostmapConfig | None = None,
+) -> Float32Array:
+    """Cost of an orbital DEM's slopes; soft, because the DEM is coarse and uncertain.
+
+    A cell is closed only where the slope exceeds the limit by ``prior_slope_margin_rad``
+    (orbital slopes are wrong by 1.5 to 2.5 degrees; median of PGDA-78).
+
+    Args:
+        dem: slopes in the map frame.
+        spec: grid in the map frame.
+        limits: the vehicle's slope limit.
+        config: weights.
+
+    Returns:
+        (rows, cols) float32, NaN outside the DEM.
+    """
+    settings = CostmapConfig() if config is None else config
+    x, y = np.meshgrid(spec.x_m(), spec.y_m())
+    slope = dem.slope_rad(np.stack((x.ravel(), y.ravel()), axis=-1)).reshape(spec.shape)
+    share = slope / limits.max_slope_rad
+    cost = np.minimum(settings.prior_max_cost * share**2, 0.95)
+    closed = slope > limits.max_slope_rad + settings.prior_slope_margin_rad
+    return np.where(closed, 1.0, cost).astype(np.float32)
+
+
+def region(
+    config: CostmapConfig, points_xy_m: FloatArray, bounds_m: tuple[float, ...] | None = None
+) -> GridSpec:
+    """Grid around points with the margin, on the lattice of whole multiples of the resolution.
+
+    Args:
+        config: resolution and margin.
+        points_xy_m: (N, 2) map.
+        bounds_m: x_min, y_min, x_max, y_max that the grid must not leave, or None.
+    """
+    low = points_xy_m.min(axis=0) - config.margin_m
+    high = points_xy_m.max(axis=0) + config.margin_m
+    if bounds_m is not None:
+        low, high = np.maximum(low, bounds_m[:2]), np.minimum(high, bounds_m[2:])
+    first = np.ceil(low / config.resolution_m).astype(int)
+    last = np.floor(high / config.resolution_m).astype(int)
+    cols, rows = np.maximum(last - first + 1, 1)
+    origin = first * config.resolution_m
+    return GridSpec(float(origin[0]), float(origin[1]), config.resolution_m, int(rows), int(cols))
+
+
+def warm_up() -> None:
+    """Compile every kernel of this module."""
+    spec = GridSpec(0.0, 0.0, 0.25, 8, 8)
+    costmap = NavigationCostmap(CostmapConfig(), spec)
+    costmap.fuse_observation(np.zeros(spec.shape, np.float32), spec, np.eye(4))
+    _ = costmap.cost

@@ -27,7 +27,10 @@ class ContactConfig:
         0.4, doc="slip ratio per traction over load at small slip", low=0.0, high=5.0
     )
     parked_speed_mps: float = param(
-        0.0005, doc="roll speed that a parked wheel's shear stands for", unit="m/s", low=1e-6,
+        0.001,
+        doc="roll speed that a parked wheel's shear stands for",
+        unit="m/s",
+        low=1e-6,
         high=0.1,
     )
     stiffness_per_s2: float = param(
@@ -37,11 +40,14 @@ class ContactConfig:
         100.0, doc="normal damper per unit of mass", unit="1/s", low=10.0, high=1e4
     )
     shear_damping_per_s: float = param(
-        50.0, doc="rate at which the shear follows a change of traction", unit="1/s", low=5.0,
+        50.0,
+        doc="rate at which the shear follows a change of traction",
+        unit="1/s",
+        low=5.0,
         high=1e3,
     )
     shear_softness: float = param(
-        10.0, doc="compliance of the shear over that of the normal", low=1.0, high=1e3
+        14.0, doc="compliance of the shear over that of the normal", low=1.0, high=1e3
     )
     rock_friction: float = param(0.7, doc="friction of rocks", low=0.01, high=2.0)
 
@@ -58,7 +64,7 @@ class SimConfig:
         0.02, doc="period between exchanges with the core", unit="s", low=0.001, high=0.1
     )
     physics_step_s: float = param(
-        0.004, doc="largest physics step", unit="s", low=0.0005, high=0.01
+        0.005, doc="largest physics step", unit="s", low=0.0005, high=0.01
     )
     settle_s: float = param(
         6.0, doc="time that vehicles get to settle before zero", unit="s", low=0.0, high=60.0
@@ -72,7 +78,7 @@ class SimConfig:
     patch_relief_m: float = param(
         60.0, doc="height span that a patch can hold", unit="m", low=1.0, high=500.0
     )
-    rock_pool: int = param(64, doc="rocks near a vehicle that physics knows", low=0, high=1000)
+    rock_pool: int = param(48, doc="rocks near a vehicle that physics knows", low=0, high=1000)
     lidar: bool = param(True, doc="whether lidars run")
     contact: ContactConfig = ContactConfig()
 

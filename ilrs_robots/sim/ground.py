@@ -16,13 +16,14 @@ from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 from ilrs_robots.sim.config import LATTICE_M, SNAP_M, SimConfig
 from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.rover import SimRobot
-from ilrs_robots.sim.rover_mjcf import ContactBits
+from ilrs_robots.sim.rover_layout import ContactBits
 from ilrs_robots.sim.terrain import Terrain
 
 ROCK_FRAME_MARGIN_M = 4.0
 """Rocks whose centre lies this far outside the patch may still reach into it."""
 
-_PARKED_BELOW_M = 1000.0
+_NOWHERE_M = (0.0, 0.0, -1e4)
+_GROUND_GROUP = 3
 _ROCK_STEP_M = 0.5
 _ROCK_SOLIMP = "0.998 0.998 0.001"
 
@@ -72,22 +73,41 @@ class GroundPatch:
     def add_to(self, root: ET.Element) -> None:
         """Append the heightfield and the rocks to an ``<mujoco>`` element."""
         asset, world = root.find("asset"), root.find("worldbody")
-        assert asset is not None and world is not None
+        assert asset is not None
+        assert world is not None
         half = repr(self._half_cells * LATTICE_M)
         ET.SubElement(
-            asset, "hfield", name=self.geom_name, nrow=str(self.spec.rows),
-            ncol=str(self.spec.cols), size=f"{half} {half} {self._config.patch_relief_m!r} 2",
+            asset,
+            "hfield",
+            name=self.geom_name,
+            nrow=str(self.spec.rows),
+            ncol=str(self.spec.cols),
+            size=f"{half} {half} {self._config.patch_relief_m!r} 2",
         )
         body = ET.SubElement(world, "body", name=self.geom_name, mocap="true")
         ET.SubElement(
-            body, "geom", name=self.geom_name, type="hfield", hfield=self.geom_name,
-            contype=str(self._bits.ground), conaffinity="0",
+            body,
+            "geom",
+            name=self.geom_name,
+            type="hfield",
+            hfield=self.geom_name,
+            contype=str(self._bits.ground),
+            conaffinity="0",
+            group=str(_GROUND_GROUP),
         )
         for k in range(self._config.rock_pool):
             body = ET.SubElement(world, "body", name=f"{self._name}rock_{k}", mocap="true")
             ET.SubElement(
-                body, "geom", name=f"{self._name}rock_{k}", type="ellipsoid", size="0.1 0.1 0.1",
-                contype=str(self._bits.rocks), conaffinity="0", priority="1", condim="3",
+                body,
+                "geom",
+                name=f"{self._name}rock_{k}",
+                type="ellipsoid",
+                size="0.1 0.1 0.1",
+                contype=str(self._bits.rocks),
+                conaffinity="0",
+                group=str(_GROUND_GROUP),
+                priority="1",
+                condim="3",
                 friction=f"{self._config.contact.rock_friction!r} 0.005 0.0001",
                 solimp=_ROCK_SOLIMP,
             )
@@ -103,6 +123,7 @@ class GroundPatch:
         self._rock_geoms = np.array([model.geom(n).id for n in names], dtype=np.int64)
         bodies = np.array([model.body(n).id for n in names], dtype=np.int64)
         self._rock_mocaps = model.body_mocapid[bodies]
+        data.mocap_pos[self._rock_mocaps] = _NOWHERE_M
 
     def follow(self, xy_m: FloatArray) -> bool:
         """Move the patch and swap rocks where the vehicle has gone far enough.
@@ -120,9 +141,7 @@ class GroundPatch:
             self._assign_rocks(xy_m)
         return moved
 
-    def stand(
-        self, robot: SimRobot, drop_m: float
-    ) -> tuple[FloatArray, FloatArray]:
+    def stand(self, robot: SimRobot, drop_m: float) -> tuple[FloatArray, FloatArray]:
         """Pose just above the ground, level with the plane through what lies under the vehicle.
 
         Returns:
@@ -164,6 +183,26 @@ class GroundPatch:
             over = inside > 0.0
             top[over] = np.maximum(top[over], centre[2] + axes[2] * np.sqrt(inside[over]))
         return top
+
+    def probe_m(self, xy_m: FloatArray) -> FloatArray:
+        """Height of what physics collides with, seen from above, (N,) metres; NaN for nothing.
+
+        Rocks count only where the pool holds them, near the vehicle.
+        """
+        model, data, geom = self._model, self._data, np.zeros(1, dtype=np.int32)
+        mujoco.mj_kinematics(model, data)
+        own = [self.geom_name, *(f"{self._name}rock_{k}" for k in range(len(self._rock_geoms)))]
+        groups = np.zeros(6, dtype=np.uint8)
+        groups[_GROUND_GROUP] = 1
+        top = float(np.nanmax(self.heights_m)) + 10.0
+        heights = np.full(len(xy_m), np.nan)
+        ids = {model.geom(name).id for name in own}
+        for k, (x, y) in enumerate(xy_m):
+            start, down = np.array([x, y, top]), np.array([0.0, 0.0, -1.0])
+            distance = mujoco.mj_ray(model, data, start, down, groups, 1, -1, geom)
+            if distance >= 0.0 and int(geom[0]) in ids:
+                heights[k] = top - distance
+        return heights
 
     def _move(self, xy_m: FloatArray) -> None:
         centre = SNAP_M * np.round(xy_m / SNAP_M)
@@ -210,20 +249,18 @@ class GroundPatch:
         )
         near = np.flatnonzero(gap < self._reach_m + 2.0 * _ROCK_STEP_M)
         if len(near) > len(self._rock_geoms):
-            tops = rocks.centre_m[near, 2] + rocks.semi_axes_m[near, 2] - self._height_at(rocks, near)
-            near = near[np.argsort(-tops, kind="stable")[: len(self._rock_geoms)]]
+            ground = self._terrain.height(rocks.centre_m[near, :2])
+            above = rocks.centre_m[near, 2] + rocks.semi_axes_m[near, 2] - ground
+            near = near[np.argsort(-above, kind="stable")[: len(self._rock_geoms)]]
         wanted = {int(rocks.ids[i]): int(i) for i in near}
         for key in [k for k in self._slots if k not in wanted]:
             slot = self._slots.pop(key)
-            self._data.mocap_pos[self._rock_mocaps[slot]] = (0.0, 0.0, -1e4)
+            self._data.mocap_pos[self._rock_mocaps[slot]] = _NOWHERE_M
         free = iter(sorted(set(range(len(self._rock_geoms))) - set(self._slots.values())))
         for key, index in wanted.items():
             if key not in self._slots:
                 self._slots[key] = next(free)
                 self._place(self._slots[key], index)
-
-    def _height_at(self, rocks: object, near: np.ndarray) -> FloatArray:
-        return self._terrain.height(rocks.centre_m[near, :2])  # type: ignore[attr-defined]
 
     def _place(self, slot: int, index: int) -> None:
         geom, mocap = self._rock_geoms[slot], self._rock_mocaps[slot]

@@ -41,6 +41,20 @@ class Scene:
     rock_geometry: int
     triangles: int
 
+    def cast(
+        self, rays: Float32Array, threads: int
+    ) -> tuple[Float32Array, Float32Array, NDArray[np.bool_]]:
+        """Cast (..., 6) float32 rays, relative to the origin.
+
+        Returns:
+            ranges (...) float32 m, inf for a miss; normals (..., 3); whether a rock was hit.
+        """
+        import open3d as o3d
+
+        answer = self.engine.cast_rays(o3d.core.Tensor.from_numpy(rays), nthreads=threads)
+        rock = answer["geometry_ids"].numpy() == self.rock_geometry
+        return answer["t_hit"].numpy(), answer["primitive_normals"].numpy(), rock
+
 
 def build_scene(
     terrain: Terrain, spec: GridSpec, heights_m: Float32Array, reach_m: float

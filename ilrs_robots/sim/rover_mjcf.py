@@ -6,8 +6,6 @@ Reference: rocker-bogie with a differential, Bickler 1989 (US patent 4840394).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -15,84 +13,15 @@ import numpy as np
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.model import RobotModel
-
-VEHICLE_BIT = 1 << 30
-"""Contact bit of vehicle bodies, so that vehicles feel one another."""
+from ilrs_robots.sim.inertia import box_inertia, rods_inertia, wheel_inertia
+from ilrs_robots.sim.rover_layout import VEHICLE_BIT, ContactBits, WheelPlace, wheel_places
 
 _DRIVE_BANDWIDTH_RPS = 8.0
 _DRIVE_DAMPING = 0.9
 _STEER_BANDWIDTH_RPS = 30.0
 _GEAR_INERTIA_SHARE = 0.5
 _PIVOT_DAMPING_SHARE = 0.04
-_ARM_THICKNESS_M = 0.06
 _BELLY_SHARE = 0.98
-
-
-@dataclass(frozen=True)
-class ContactBits:
-    """Which ground and rocks a vehicle feels: its own copies only."""
-
-    ground: int
-    rocks: int
-
-    @staticmethod
-    def of_vehicle(index: int) -> ContactBits:
-        """Bits of the vehicle with this number, from 0.
-
-        Raises:
-            ConfigError: more vehicles than MuJoCo has contact bits for.
-        """
-        if not 0 <= index < 15:
-            raise ConfigError(f"vehicle number {index}: a world holds at most 15 vehicles")
-        return ContactBits(1 << (2 * index), 1 << (2 * index + 1))
-
-
-@dataclass(frozen=True)
-class WheelPlace:
-    """Where one wheel hangs.
-
-    Attributes:
-        name: as in the YAML.
-        carrier: name of the body that carries it, without the prefix.
-        centre_m: (3,) in base_link on flat ground.
-        steered: whether it has a steering joint.
-    """
-
-    name: str
-    carrier: str
-    centre_m: FloatArray
-    steered: bool
-
-
-def wheel_places(model: RobotModel) -> tuple[WheelPlace, ...]:
-    """Assign each wheel to the rocker (ahead of its pivot) or to the bogie (behind it).
-
-    Raises:
-        ConfigError: a side does not have one wheel ahead and two behind.
-    """
-    rocker_x = model.suspension.rocker_pivot_m[0]
-    places = []
-    for name, (x, y) in model.wheels.positions.items():
-        carrier = "base"
-        if model.suspension.kind == "rocker_bogie":
-            carrier = f"{'rocker' if x > rocker_x else 'bogie'}_{'left' if y > 0 else 'right'}"
-        centre = np.array([x, y, model.wheels.radius_m])
-        places.append(WheelPlace(name, carrier, centre, name in model.wheels.steered))
-    if model.suspension.kind == "rocker_bogie":
-        found = sorted(place.carrier for place in places)
-        if found != ["bogie_left"] * 2 + ["bogie_right"] * 2 + ["rocker_left", "rocker_right"]:
-            raise ConfigError(
-                "a rocker-bogie needs, on each side, one wheel ahead of the rocker pivot and two "
-                f"behind it; got {', '.join(found)}"
-            )
-    return tuple(places)
-
-
-def suspension_joints(model: RobotModel) -> tuple[str, ...]:
-    """Names of the suspension joints, as published in ``joint_states``."""
-    if model.suspension.kind != "rocker_bogie":
-        return ()
-    return "rocker_left", "rocker_right", "bogie_left", "bogie_right"
 
 
 def add_rover(
@@ -124,21 +53,27 @@ def add_rover(
         _add_servos(_child(root, "actuator"), model, prefix, place)
         friction = f"{model.wheels.friction!r} {model.wheels.friction!r} 0.005 0.0001 0.0001"
         ET.SubElement(
-            _child(root, "contact"), "pair", name=f"{prefix}{place.name}", condim="3",
-            geom1=ground_geom, geom2=f"{prefix}{place.name}", friction=friction,
+            _child(root, "contact"),
+            "pair",
+            name=f"{prefix}{place.name}",
+            condim="3",
+            geom1=ground_geom,
+            geom2=f"{prefix}{place.name}",
+            friction=friction,
         )
 
 
-def _add_base(
-    world: ET.Element, model: RobotModel, prefix: str, bits: ContactBits
-) -> ET.Element:
+def _add_base(world: ET.Element, model: RobotModel, prefix: str, bits: ContactBits) -> ET.Element:
     body, centre = model.body, np.array(model.body.centre_m)
     base = ET.SubElement(world, "body", name=f"{prefix}base")
     ET.SubElement(base, "freejoint", name=f"{prefix}free")
     sx, sy, sz = body.size_m
-    inertia = body.mass_kg / 12.0 * np.array([sy**2 + sz**2, sx**2 + sz**2, sx**2 + sy**2])
     ET.SubElement(
-        base, "inertial", pos=_text(centre), mass=repr(body.mass_kg), diaginertia=_text(inertia)
+        base,
+        "inertial",
+        pos=_text(centre),
+        mass=repr(body.mass_kg),
+        diaginertia=_text(box_inertia(body.mass_kg, body.size_m)),
     )
     bottom, top = centre[2] - 0.5 * sz, centre[2] + 0.5 * sz
     if not 0.0 < body.clearance_m < top:
@@ -186,13 +121,23 @@ def _add_suspension(
         bogie_pivot = mirror * np.array(model.suspension.bogie_pivot_m)
         ends = [place.centre_m for place in places if place.carrier == f"rocker_{side}"]
         rocker = _add_arm(
-            base, np.zeros(3), f"{prefix}rocker_{side}", rocker_pivot, [*ends, bogie_pivot],
-            model.suspension.rocker_mass_kg, model,
+            base,
+            np.zeros(3),
+            f"{prefix}rocker_{side}",
+            rocker_pivot,
+            [*ends, bogie_pivot],
+            model.suspension.rocker_mass_kg,
+            model,
         )
         ends = [place.centre_m for place in places if place.carrier == f"bogie_{side}"]
         bogie = _add_arm(
-            rocker, rocker_pivot, f"{prefix}bogie_{side}", bogie_pivot, ends,
-            model.suspension.bogie_mass_kg, model,
+            rocker,
+            rocker_pivot,
+            f"{prefix}bogie_{side}",
+            bogie_pivot,
+            ends,
+            model.suspension.bogie_mass_kg,
+            model,
         )
         carriers[f"rocker_{side}"] = (rocker, rocker_pivot)
         carriers[f"bogie_{side}"] = (bogie, bogie_pivot)
@@ -212,7 +157,7 @@ def _add_arm(
     parent_origin_m: FloatArray,
     name: str,
     pivot_m: FloatArray,
-    ends_m: Iterable[FloatArray],
+    ends_m: list[FloatArray],
     mass_kg: float,
     model: RobotModel,
 ) -> ET.Element:
@@ -221,39 +166,34 @@ def _add_arm(
     stop = math.radians(model.suspension.max_angle_deg)
     share = model.total_mass_kg / len(model.wheels.positions)
     ET.SubElement(
-        body, "joint", name=name, type="hinge", axis="0 1 0", range=f"{-stop!r} {stop!r}",
+        body,
+        "joint",
+        name=name,
+        type="hinge",
+        axis="0 1 0",
+        range=f"{-stop!r} {stop!r}",
         damping=repr(_PIVOT_DAMPING_SHARE * share),
     )
-    centre, inertia = rods_inertia(mass_kg, pivot_m, list(ends_m))
+    centre, inertia = rods_inertia(mass_kg, pivot_m, ends_m)
     ET.SubElement(
         body,
         "inertial",
         pos=_text(centre - pivot_m),
         mass=repr(mass_kg),
         fullinertia=_text(
-            np.array([inertia[0, 0], inertia[1, 1], inertia[2, 2],
-                      inertia[0, 1], inertia[0, 2], inertia[1, 2]])
+            np.array(
+                [
+                    inertia[0, 0],
+                    inertia[1, 1],
+                    inertia[2, 2],
+                    inertia[0, 1],
+                    inertia[0, 2],
+                    inertia[1, 2],
+                ]
+            )
         ),
     )
     return body
-
-
-def rods_inertia(
-    mass_kg: float, pivot_m: FloatArray, ends_m: list[FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """Centre of mass (3,) and inertia (3, 3) about it of equal-section rods from a pivot."""
-    spans = [end - pivot_m for end in ends_m]
-    total = sum(float(np.linalg.norm(span)) for span in spans)
-    masses = [mass_kg * float(np.linalg.norm(span)) / total for span in spans]
-    middles = [pivot_m + 0.5 * span for span in spans]
-    centre = sum((m * c for m, c in zip(masses, middles)), np.zeros(3)) / mass_kg
-    inertia = np.zeros((3, 3))
-    for mass, span, middle in zip(masses, spans, middles):
-        arm = middle - centre
-        thick = mass * _ARM_THICKNESS_M**2 / 6.0
-        inertia += mass / 12.0 * (span @ span * np.eye(3) - np.outer(span, span))
-        inertia += mass * (arm @ arm * np.eye(3) - np.outer(arm, arm)) + thick * np.eye(3)
-    return centre, inertia
 
 
 def _add_wheel(
@@ -269,53 +209,84 @@ def _add_wheel(
     body = ET.SubElement(
         parent, "body", name=f"{prefix}{place.name}", pos=_text(place.centre_m - origin_m)
     )
-    across = wheels.mass_kg * (wheels.radius_m**2 / 4.0 + wheels.width_m**2 / 12.0)
-    spin = 0.5 * wheels.mass_kg * wheels.radius_m**2
+    across, spin = wheel_inertia(wheels.mass_kg, wheels.radius_m, wheels.width_m)
     ET.SubElement(
-        body, "inertial", pos="0 0 0", mass=repr(wheels.mass_kg),
+        body,
+        "inertial",
+        pos="0 0 0",
+        mass=repr(wheels.mass_kg),
         diaginertia=_text(np.array([across, spin, across])),
     )
     if place.steered:
         ET.SubElement(
-            body, "joint", name=f"{prefix}{place.name}_steer", type="hinge", axis="0 0 1",
+            body,
+            "joint",
+            name=f"{prefix}{place.name}_steer",
+            type="hinge",
+            axis="0 0 1",
             armature=repr(_GEAR_INERTIA_SHARE * across),
         )
     ET.SubElement(
-        body, "joint", name=f"{prefix}{place.name}_wheel", type="hinge", axis="0 1 0",
+        body,
+        "joint",
+        name=f"{prefix}{place.name}_wheel",
+        type="hinge",
+        axis="0 1 0",
         armature=repr(_GEAR_INERTIA_SHARE * spin),
     )
     ET.SubElement(
-        body, "geom", name=f"{prefix}{place.name}", type="ellipsoid",
+        body,
+        "geom",
+        name=f"{prefix}{place.name}",
+        type="ellipsoid",
         size=_text(np.array([wheels.radius_m, 0.5 * wheels.width_m, wheels.radius_m])),
-        contype="0", conaffinity=str(bits.rocks), condim="3",
+        contype="0",
+        conaffinity=str(bits.rocks),
+        condim="3",
     )
 
 
-def _add_servos(
-    actuators: ET.Element, model: RobotModel, prefix: str, place: WheelPlace
-) -> None:
+def _add_servos(actuators: ET.Element, model: RobotModel, prefix: str, place: WheelPlace) -> None:
     """Servos that integrate a commanded speed, so that they are rate-limited and hold at rest."""
     wheels = model.wheels
     share = model.total_mass_kg / len(wheels.positions) * wheels.radius_m**2
     _intvelocity(
-        actuators, f"{prefix}{place.name}_wheel", _DRIVE_BANDWIDTH_RPS, _DRIVE_DAMPING, share,
-        wheels.max_speed_rps, wheels.max_torque_nm,
+        actuators,
+        f"{prefix}{place.name}_wheel",
+        _DRIVE_BANDWIDTH_RPS,
+        _DRIVE_DAMPING,
+        share,
+        wheels.max_speed_rps,
+        wheels.max_torque_nm,
     )
     if place.steered:
-        across = wheels.mass_kg * (wheels.radius_m**2 / 4.0 + wheels.width_m**2 / 12.0)
+        across, _ = wheel_inertia(wheels.mass_kg, wheels.radius_m, wheels.width_m)
         inertia = (1.0 + _GEAR_INERTIA_SHARE) * across
         _intvelocity(
-            actuators, f"{prefix}{place.name}_steer", _STEER_BANDWIDTH_RPS, 1.0, inertia,
-            math.radians(wheels.steer_rate_deg_s), wheels.max_torque_nm,
+            actuators,
+            f"{prefix}{place.name}_steer",
+            _STEER_BANDWIDTH_RPS,
+            1.0,
+            inertia,
+            math.radians(wheels.steer_rate_deg_s),
+            wheels.max_torque_nm,
         )
 
 
 def _intvelocity(
-    actuators: ET.Element, name: str, bandwidth_rps: float, damping: float, inertia: float,
-    max_speed_rps: float, max_torque_nm: float,
+    actuators: ET.Element,
+    name: str,
+    bandwidth_rps: float,
+    damping: float,
+    inertia: float,
+    max_speed_rps: float,
+    max_torque_nm: float,
 ) -> None:
     ET.SubElement(
-        actuators, "intvelocity", name=name, joint=name,
+        actuators,
+        "intvelocity",
+        name=name,
+        joint=name,
         kp=repr(bandwidth_rps**2 * inertia),
         kv=repr(2.0 * damping * bandwidth_rps * inertia),
         ctrlrange=f"{-max_speed_rps!r} {max_speed_rps!r}",

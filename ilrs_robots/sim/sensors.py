@@ -5,15 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 
-from ilrs_robots.core.geometry.se3 import (
-    quat_conjugate,
-    quat_from_rpy,
-    quat_multiply,
-    quat_rotate,
-    slerp,
-)
+from ilrs_robots.core.geometry.se3 import quat_from_rpy, quat_multiply
 from ilrs_robots.core.types import (
     AttitudeSample,
     FloatArray,
@@ -43,6 +38,10 @@ class BodyState:
     angular_base_rps: FloatArray
     joints_rad: FloatArray
 
+    def pose(self) -> FloatArray:
+        """(7,) position and attitude."""
+        return np.concatenate((self.position_m, self.quat_wxyz))
+
 
 class Imu:
     """Mean rate and mean specific force over each sample period.
@@ -67,22 +66,26 @@ class Imu:
     def sample(self, before: BodyState, after: BodyState) -> ImuSample:
         """Measure the period between two states; the stamp is its end."""
         period_s = (after.stamp_ns - before.stamp_ns) * 1e-9
-        turn = quat_multiply(quat_conjugate(before.quat_wxyz), after.quat_wxyz)
-        rate = rotation_vector(turn) / period_s
+        turn, middle = np.empty(3), np.empty(4)
+        mujoco.mju_subQuat(turn, after.quat_wxyz, before.quat_wxyz)
+        middle[:] = before.quat_wxyz
+        mujoco.mju_quatIntegrate(middle, turn, 0.5)
         change = self._velocity(after) - self._velocity(before)
-        middle = slerp(before.quat_wxyz, after.quat_wxyz, 0.5)
-        force = quat_rotate(quat_conjugate(middle), change / period_s - self._gravity)
-        to_sensor = quat_conjugate(self._mount)
+        force = _turned(middle, change / period_s - self._gravity, inverse=True)
         noise = self._rng.standard_normal(6)
+        rate = _turned(self._mount, turn / period_s, inverse=True)
+        force = _turned(self._mount, force, inverse=True)
         return ImuSample(
             after.stamp_ns,
-            quat_rotate(to_sensor, rate) + self.gyro_bias_rps + self._gyro_sigma * noise[:3],
-            quat_rotate(to_sensor, force) + self.accel_bias_mps2 + self._accel_sigma * noise[3:],
+            rate + self.gyro_bias_rps + self._gyro_sigma * noise[:3],
+            force + self.accel_bias_mps2 + self._accel_sigma * noise[3:],
         )
 
     def _velocity(self, state: BodyState) -> FloatArray:
-        swing = np.cross(state.angular_base_rps, self._lever_m)
-        return state.linear_map_mps + quat_rotate(state.quat_wxyz, swing)
+        """Of the sensor, map axes."""
+        swing = np.empty(3)
+        mujoco.mju_cross(swing, state.angular_base_rps, self._lever_m)
+        return state.linear_map_mps + _turned(state.quat_wxyz, swing)
 
 
 class JointEncoders:
@@ -118,10 +121,11 @@ class StarTracker:
         return AttitudeSample(state.stamp_ns, seen, self._sigma_rad)
 
 
-def rotation_vector(quat_wxyz: FloatArray) -> FloatArray:
-    """(3,) axis times angle of a rotation, rad."""
-    quat = quat_wxyz if quat_wxyz[0] >= 0.0 else -quat_wxyz
-    length = float(np.linalg.norm(quat[1:]))
-    if length < 1e-12:
-        return 2.0 * quat[1:]
-    return 2.0 * math.atan2(length, float(quat[0])) / length * quat[1:]
+def _turned(quat_wxyz: FloatArray, vector: FloatArray, inverse: bool = False) -> FloatArray:
+    """(3,) rotated by a quaternion or by its inverse; MuJoCo's own is fast on one vector."""
+    quat = quat_wxyz
+    if inverse:
+        quat = quat_wxyz * (1.0, -1.0, -1.0, -1.0)
+    turned = np.empty(3)
+    mujoco.mju_rotVecQuat(turned, vector, quat)
+    return turned

@@ -21,6 +21,24 @@ from ilrs_robots.sim.terrain import Terrain
 _SCENE_MARGIN_M = 2.0
 
 
+Payload = ImuSample | JointSample | AttitudeSample | Cloud
+
+
+@dataclass(frozen=True)
+class SensorEvent:
+    """One sensor's answer.
+
+    Attributes:
+        robot: name of the vehicle.
+        topic: in the vehicle's namespace, for example ``imu/data``.
+        payload: what was measured; its stamp may lie before the event (a scan's first column).
+    """
+
+    robot: str
+    topic: str
+    payload: Payload
+
+
 @dataclass
 class _Clock:
     """When a sensor last answered."""
@@ -39,7 +57,7 @@ class SensorSuite:
         self, robot: SimRobot, joint_names: tuple[str, ...], seed: list[int],
         pool: ThreadPoolExecutor, config: SimConfig,
     ) -> None:  # fmt: skip
-        model = robot.model
+        self._name, model = robot.name, robot.model
         imu_rng, star_rng, lidar_rng = (np.random.default_rng([*seed, k]) for k in range(3))
         self._rngs = (imu_rng, star_rng)
         self._model, self._config = model, config
@@ -73,10 +91,11 @@ class SensorSuite:
             self._lidar.start(*self._rays)
         self._rays = None
 
-    def sense(
-        self, state: BodyState
-    ) -> Iterator[tuple[str, ImuSample | JointSample | AttitudeSample | Cloud]]:
+    def sense(self, state: BodyState) -> list[SensorEvent]:
         """Give what is due at the end of a period; scans come one period after their end."""
+        return [SensorEvent(self._name, topic, payload) for topic, payload in self._due(state)]
+
+    def _due(self, state: BodyState) -> Iterator[tuple[str, Payload]]:
         if self._imu_clock.due(state):
             yield "imu/data", self.imu.sample(self._imu_clock.last, state)
             self._imu_clock.last = state

@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from types import TracebackType
 from xml.etree import ElementTree as ET
 
@@ -17,20 +16,18 @@ from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_rotate
 from ilrs_robots.core.types import (
-    AttitudeSample,
-    Cloud,
-    FloatArray,
-    ImuSample,
-    JointSample,
     OdometryEstimate,
     VelocityCommand,
 )
+from ilrs_robots.sim import lidar_rays, wheel_contact
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.errors import SimulationError
+from ilrs_robots.sim.evaluation import Evaluation
 from ilrs_robots.sim.ground import GroundPatch
-from ilrs_robots.sim.rover import ACTUATOR_TIMEOUT_S, Evaluation, Rover, SimRobot
-from ilrs_robots.sim.rover_mjcf import ContactBits, add_rover
-from ilrs_robots.sim.suite import SensorSuite
+from ilrs_robots.sim.rover import ACTUATOR_TIMEOUT_S, Rover, SimRobot
+from ilrs_robots.sim.rover_layout import ContactBits
+from ilrs_robots.sim.rover_mjcf import add_rover
+from ilrs_robots.sim.suite import SensorEvent, SensorSuite
 from ilrs_robots.sim.terrain import Terrain
 
 __all__ = [
@@ -40,23 +37,6 @@ __all__ = [
 
 _REST = 2e-3
 _DROP_M = 0.03
-
-Payload = ImuSample | JointSample | AttitudeSample | Cloud
-
-
-@dataclass(frozen=True)
-class SensorEvent:
-    """One sensor's answer.
-
-    Attributes:
-        robot: name of the vehicle.
-        topic: in the vehicle's namespace, for example ``imu/data``.
-        payload: what was measured; its stamp may lie before the event (a scan's first column).
-    """
-
-    robot: str
-    topic: str
-    payload: Payload
 
 
 class _Vehicle:
@@ -108,6 +88,8 @@ class EmbeddedWorld:
             robot.name: _Vehicle(k, robot, surface, self.config) for k, robot in enumerate(robots)
         }
         self._set_periods(robots)
+        lidar_rays.warm_up()
+        wheel_contact.warm_up()
         self._build()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lidar")
         for k, vehicle in enumerate(self._vehicles.values()):
@@ -239,8 +221,12 @@ class EmbeddedWorld:
         root = ET.Element("mujoco", model="ilrs_robots")
         ET.SubElement(root, "compiler", angle="radian")
         ET.SubElement(
-            root, "option", timestep=repr(self._tick_ns * 1e-9 / self._substeps),
-            gravity=f"0 0 {-MOON_GRAVITY_MPS2!r}", integrator="implicitfast", cone="elliptic",
+            root,
+            "option",
+            timestep=repr(self._tick_ns * 1e-9 / self._substeps),
+            gravity=f"0 0 {-MOON_GRAVITY_MPS2!r}",
+            integrator="implicitfast",
+            cone="elliptic",
             impratio=repr(1.0 / self.config.contact.shear_softness),
         )
         for tag in ("asset", "worldbody", "contact", "equality", "actuator"):
@@ -271,6 +257,7 @@ class EmbeddedWorld:
                 break
         self._data.time = 0.0
         for vehicle in self._vehicles.values():
+            vehicle.rover.contact.forget()
             self._follow(vehicle, first=True)
             vehicle.suite.begin(vehicle.rover.body_state(0))
 
@@ -283,8 +270,7 @@ class EmbeddedWorld:
         self._time_ns += self._tick_ns
         for vehicle in self._vehicles.values():
             state = vehicle.rover.body_state(self._time_ns)
-            for topic, payload in vehicle.suite.sense(state):
-                events.append(SensorEvent(vehicle.robot.name, topic, payload))
+            events.extend(vehicle.suite.sense(state))
 
     def _follow(self, vehicle: _Vehicle, first: bool = False) -> None:
         moved = vehicle.patch.follow(vehicle.rover.position_m[:2])
@@ -302,16 +288,13 @@ class EmbeddedWorld:
         counts = data.warning.number
         if counts.any():
             kinds = [mujoco.mjtWarning(k).name for k in np.flatnonzero(counts)]
-            raise SimulationError(
-                f"MuJoCo warns at {self._time_ns * 1e-9:.3f} s: {', '.join(kinds)}; {self._where()}"
-            )
+            raise SimulationError(f"MuJoCo warns of {', '.join(kinds)} {self._where()}")
         if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
-            raise SimulationError(
-                f"the state is not finite at {self._time_ns * 1e-9:.3f} s; {self._where()}"
-            )
+            raise SimulationError(f"the state is not finite {self._where()}")
 
     def _where(self) -> str:
-        return "; ".join(
-            f"{name} at {np.round(v.rover.position_m, 2).tolist()}"
+        places = [
+            f"{name} at {np.round(v.rover.position_m, 2).tolist()} m"
             for name, v in self._vehicles.items()
-        )
+        ]
+        return f"at {self._time_ns * 1e-9:.3f} s; {'; '.join(places)}"

@@ -188,6 +188,7 @@ def _judge_terrain(
         cfg.terrain_margin_m,
         cfg.terrain_resolution_m,
         cfg.max_terrain_cells,
+        min_aspect=0.55,
     )
     run.terrain_spec, run.terrain_m = spec, np.asarray(top(spec), dtype=np.float64)
     bare = run.terrain_m if ground is top else np.asarray(ground(spec), dtype=np.float64)
@@ -283,6 +284,7 @@ def _compare(
     return MapComparison(
         stamp_ns=sample.stamp_ns,
         spec=spec,
+        vehicle_xy_m=T_odom_base[:2, 3].copy(),
         elevation_m=elevation,
         as_used=metrics.map_errors(elevation, spec, T_map_odom, top),
         aligned=metrics.map_errors(elevation, spec, T_true, top),

@@ -40,6 +40,7 @@ class MapComparison:
     Attributes:
         stamp_ns: its stamp.
         spec: its window, odom frame.
+        vehicle_xy_m: (2,) where the robot believed to stand, odom frame.
         elevation_m: (rows, cols) float32, odom frame.
         as_used: errors at the pose that the robot believed in, as a consumer gets them.
         aligned: errors with the pose error at that stamp (position and heading) taken away.
@@ -48,6 +49,7 @@ class MapComparison:
 
     stamp_ns: int
     spec: GridSpec
+    vehicle_xy_m: FloatArray
     elevation_m: Float32Array
     as_used: MapErrors
     aligned: MapErrors

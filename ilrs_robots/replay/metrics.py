@@ -68,10 +68,24 @@ def bilinear(values: NDArray[np.floating], spec: GridSpec, xy_m: FloatArray) -> 
 
 
 def grid_around(
-    points_xy_m: FloatArray, margin_m: float, resolution_m: float, max_cells: int
+    points_xy_m: FloatArray,
+    margin_m: float,
+    resolution_m: float,
+    max_cells: int,
+    min_aspect: float = 0.0,
 ) -> GridSpec:
-    """A grid that holds all points with a margin, coarser where it would exceed ``max_cells``."""
+    """A grid that holds all points with a margin, coarser where it would exceed ``max_cells``.
+
+    Args:
+        points_xy_m: (N, 2) metres.
+        margin_m: kept around them.
+        resolution_m: finest spacing.
+        max_cells: bound of the size.
+        min_aspect: the shorter side is at least this share of the longer one.
+    """
     low, high = points_xy_m.min(axis=0) - margin_m, points_xy_m.max(axis=0) + margin_m
+    grow = 0.5 * np.maximum(0.0, min_aspect * (high - low).max() - (high - low))
+    low, high = low - grow, high + grow
     area = float(np.prod(high - low))
     resolution = max(resolution_m, math.sqrt(area / max_cells))
     cols, rows = (int(n) for n in np.ceil((high - low) / resolution) + 1)

@@ -20,7 +20,7 @@ def test_a_perfect_drive(drive_type, drive_bag):
     run = evaluate(drive_bag(drive), drive)
     slope = np.hypot(*drive.plane[:2])
     climb = drive.heading @ drive.plane[:2]
-    assert run.reached and run.reached_by_truth and run.reached_by_robot
+    assert [run.reached, run.reached_by_truth, run.reached_by_robot] == [True] * 3
     assert run.robot_word == "succeeded"
     assert run.recoveries == 2
     assert run.distance_driven_m == pytest.approx(20.0 * np.hypot(1.0, climb), abs=1e-6)
@@ -90,7 +90,7 @@ def test_coverage_counts_known_cells_near_the_vehicle(drive_type, drive_bag):
 
 def test_a_missed_goal_is_not_reached(drive_type, drive_bag):
     drive = drive_type()
-    run = evaluate(drive_bag(drive), drive, goal=drive.end + (0.0, 2.0))
+    run = evaluate(drive_bag(drive), drive, goal=drive.end + np.array((0.0, 2.0)))
     assert run.reached_by_robot is True
     assert run.reached_by_truth is False
     assert run.reached is False

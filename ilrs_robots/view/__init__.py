@@ -1,0 +1,1 @@
+"""Reports and pictures; drawing libraries are imported where they are used."""

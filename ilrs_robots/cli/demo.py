@@ -7,16 +7,24 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 from rich.table import Table
 
 from ilrs_robots.cli.sim import SimRequest, console, run_over_dds
 from ilrs_robots.core.errors import IlrsError
-from ilrs_robots.core.terrain.scenario import corridor_report
+from ilrs_robots.core.terrain.corridor import corridor_report
+from ilrs_robots.core.terrain.rocks import Rocks
+from ilrs_robots.core.terrain.surface import Surface
 from ilrs_robots.nodes.goal_client import GoalOutcome
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain
 
+if TYPE_CHECKING:
+    from ilrs_robots.replay.evaluate import RunEvaluation
+
+ROCK_MARGIN_M = 10.0
 GOAL_TOLERANCE_M = 2.0
 """How far from the goal the vehicle may truly stand: its own tolerance and its pose error."""
 
@@ -92,27 +100,37 @@ def conclude(
 
     if request.record is None or outcome is None:
         raise IlrsError("nothing was recorded, so there is nothing to evaluate")
+    surface = terrain.surface
     with console.status("evaluating the bag against the truth"):
         evaluation = evaluate_run(
             request.record,
-            terrain.surface.top_grid,
+            surface.top_grid,
             robot=request.robot,
             goal_xy_m=goal,
             goal_tolerance_m=GOAL_TOLERANCE_M,
+            surface_ground_grid=surface.grid,
         )
+        figures = evaluation.summary()
         summary: dict[str, object] = {
-            "reached": outcome.succeeded and evaluation.reached_by_truth is True,
+            **figures,
+            "reached": outcome.succeeded and figures["reached_by_truth"] is True,
             "outcome": asdict(outcome),
             "site": site.name,
-            "robot": request.robot,
             "seed": site.terrain.seed,
-            "goal_m": list(goal),
             "straight_line": corridor,
-            **evaluation.summary(),
         }
         (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-        write_report(folder, evaluation, terrain.surface, summary)
+        limits = site.robot(request.robot).load_model().limits
+        scenario = {**summary, "robot": request.robot, "max_roll_deg": limits.max_roll_deg}
+        write_report(folder, evaluation, scenario, {"rocks": rocks_around(surface, evaluation)})
     return summary
+
+
+def rocks_around(surface: Surface, evaluation: RunEvaluation) -> Rocks:
+    """The rocks near the driven path."""
+    places = np.vstack((evaluation.true_xyz_m[:, :2], evaluation.goal_xy_m[None]))
+    low, high = places.min(axis=0) - ROCK_MARGIN_M, places.max(axis=0) + ROCK_MARGIN_M
+    return surface.rocks(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
 
 
 def show(summary: dict[str, object], folder: Path) -> None:

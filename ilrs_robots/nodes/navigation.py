@@ -15,7 +15,7 @@ from rclpy.duration import Duration
 from rclpy.task import Future
 
 from ilrs_robots.core import warm
-from ilrs_robots.core.control.navigator import NavigatorConfig, NavigatorOutput
+from ilrs_robots.core.control.navigator import NavigatorOutput, NavigatorState
 from ilrs_robots.core.errors import IlrsError, TransformError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import FloatArray, VelocityCommand
@@ -23,7 +23,13 @@ from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.parameters import declare
 from ilrs_robots.robots.site import load_site
-from ilrs_robots.robots.steps import MAP_FRAME, NavigationStep, base_frame, odom_frame
+from ilrs_robots.robots.steps import (
+    MAP_FRAME,
+    NavigationStep,
+    base_frame,
+    navigator_config_of,
+    odom_frame,
+)
 
 if TYPE_CHECKING:
     from ilrs_robots.nodes.transforms import TransformListener
@@ -60,7 +66,7 @@ class NavigationNode(ManagedNode):
         """Load robot and prior terrain, offer the action."""
         site, terrain = load_site(self.site_name, seed=self.seed)
         model = site.robot(self.robot).load_model()
-        cfg = declare(self, "navigator", NavigatorConfig())
+        cfg = declare(self, "navigator", navigator_config_of(model))
         warm.navigation()
         self._step = NavigationStep(model, terrain.prior, cfg)
         self._control_ns = self._feedback_ns = self._plan_ns = -(10**18)
@@ -91,8 +97,9 @@ class NavigationNode(ManagedNode):
         if self._output is None:
             return WARN, "no odometry yet", {}
         out = self._output
-        values = {"state": out.state, "distance_remaining_m": out.distance_remaining_m}
-        return (WARN if out.state == "failed" else OK), out.reason or out.state, values
+        values: dict[str, object] = {"state": out.state.value, "distance_remaining_m": out.distance_remaining_m}
+        failed = out.state is NavigatorState.FAILED
+        return (WARN if failed else OK), out.reason or out.state.value, values
 
     # -- input ------------------------------------------------------------------------------
     def _on_traversability(self, msg: OccupancyGrid) -> None:
@@ -135,9 +142,9 @@ class NavigationNode(ManagedNode):
             self._finish("canceled", 0, "cancelled on request")
         out = self._step.step(now_ns, T_map_base, msg.twist.twist.linear.x)
         self._output = out
-        command = VelocityCommand(now_ns, out.linear_mps, out.angular_rps)
+        command = VelocityCommand(now_ns, out.v, out.w)
         self._command.publish(convert.twist_message(command, base_frame(self.robot)))
-        if out.path_xy_m is not None and now_ns - self._plan_ns >= PLAN_PERIOD_NS:
+        if len(out.path_xy_m) and now_ns - self._plan_ns >= PLAN_PERIOD_NS:
             self._plan_ns = now_ns
             z_m = float(T_map_base[2, 3])
             self._plan.publish(convert.path_message(out.path_xy_m, z_m, MAP_FRAME, now_ns))
@@ -147,10 +154,10 @@ class NavigationNode(ManagedNode):
     def _report(self, now_ns: int, out: NavigatorOutput) -> None:
         if self._active is None:
             return
-        if out.state == "reached":
+        if out.state is NavigatorState.REACHED:
             self._finish("succeed", 0, "")
-        elif out.state == "failed":
-            self._finish("abort", out.error_code, out.reason)
+        elif out.state is NavigatorState.FAILED:
+            self._finish("abort", int(out.error_code), out.reason)
         elif now_ns - self._feedback_ns >= FEEDBACK_PERIOD_NS:
             self._feedback_ns = now_ns
             self._active.handle.publish_feedback(self._feedback(now_ns, out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -32,7 +32,7 @@ def descriptor(spec: ParamSpec, kind: type, *, read_only: bool = True) -> Parame
 
 
 def declare(node: Node, prefix: str, default: T) -> T:
-    """Declare the scalar fields of a parameter dataclass and read what was given.
+    """Declare the scalar fields of a parameter dataclass, nested ones too, and read the values.
 
     Args:
         node: the node that gets the parameters ``<prefix>.<field>``.
@@ -52,6 +52,9 @@ def declare(node: Node, prefix: str, default: T) -> T:
         current = getattr(default, item.name)
         spec = config.spec_of(item)
         kind = hints[item.name]
+        if is_dataclass(current) and not isinstance(current, type):
+            values[item.name] = declare(node, f"{prefix}.{item.name}", current)
+            continue
         if spec is None or kind not in _SCALARS:
             values[item.name] = current
             continue

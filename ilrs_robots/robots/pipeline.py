@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ilrs_robots.core.control.gate import CommandGate, GateDecision
-from ilrs_robots.core.control.navigator import NavigatorConfig, NavigatorOutput
+from ilrs_robots.core.control.navigator import NavigatorOutput
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
 from ilrs_robots.core.terrain.dem import Dem
@@ -35,6 +35,7 @@ from ilrs_robots.robots.steps import (
     base_frame,
     gate_config_of,
     limits_of,
+    navigator_config_of,
     new_tree,
     odom_frame,
 )
@@ -63,7 +64,7 @@ class RobotPipeline:
         self.tree = new_tree(model, self.name)
         self.localization = LocalizationStep(model, self.name, DeadReckoningConfig())
         self.mapping = MappingStep(self.name, limits_of(model))
-        self.navigation = NavigationStep(model, prior, NavigatorConfig())
+        self.navigation = NavigationStep(model, prior, navigator_config_of(model))
         self.gate = CommandGate(gate_config_of(model))
         self._start_pose = initial_pose(placement, prior)
         self._odometry: OdometryEstimate | None = None
@@ -96,7 +97,7 @@ class RobotPipeline:
                 estimate.stamp_ns, self.T_map_base(), float(estimate.linear_mps[0])
             )
             command = VelocityCommand(
-                estimate.stamp_ns, self._output.linear_mps, self._output.angular_rps
+                estimate.stamp_ns, self._output.v, self._output.w
             )
             self.gate.on_command("nav", command)
         if now_ns - self._gate_ns < GATE_PERIOD_NS:

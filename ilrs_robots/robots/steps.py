@@ -76,12 +76,13 @@ def limits_of(model: RobotModel) -> VehicleLimits:
     )
 
 
-def tracker_config_of(model: RobotModel) -> TrackerConfig:
-    """Speed limits of a rover for the path tracker."""
-    return TrackerConfig(
-        max_speed_mps=model.limits.max_speed_mps,
-        max_yaw_rate_rps=model.limits.max_yaw_rate_rps,
-        max_accel_mps2=model.limits.max_accel_mps2,
+def navigator_config_of(model: RobotModel) -> NavigatorConfig:
+    """The navigator's defaults with the speed limits of a rover."""
+    return NavigatorConfig(
+        tracker=TrackerConfig(
+            max_speed_mps=model.limits.max_speed_mps,
+            max_yaw_rate_rps=model.limits.max_yaw_rate_rps,
+        )
     )
 
 
@@ -278,13 +279,8 @@ def _end_ns(cloud: Cloud) -> int:
 class NavigationStep:
     """Goals in ``map`` to velocity commands, over the prior and what the robot has seen."""
 
-    def __init__(
-        self,
-        model: RobotModel,
-        prior: Dem,
-        cfg: NavigatorConfig,
-    ) -> None:
-        self.navigator = Navigator(cfg, limits_of(model), tracker_config_of(model), prior=prior)
+    def __init__(self, model: RobotModel, prior: Dem, cfg: NavigatorConfig) -> None:
+        self.navigator = Navigator(cfg, limits_of(model), prior)
         self.last_map_ns: int | None = None
 
     def on_traversability(
@@ -298,4 +294,4 @@ class NavigationStep:
         """One control period."""
         x, y = T_map_base[:2, 3]
         yaw = se3.yaw_of(se3.split_transform(T_map_base)[1])
-        return self.navigator.step(now_ns, (float(x), float(y), float(yaw)), speed_mps)
+        return self.navigator.step(now_ns, float(x), float(y), yaw, speed_mps)

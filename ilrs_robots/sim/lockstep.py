@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ilrs_robots.core.control.navigator import NavigatorState
 from ilrs_robots.core.types import FloatArray, IntArray, OdometryEstimate
 from ilrs_robots.robots.pipeline import PipelineState, RobotPipeline
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain
 from ilrs_robots.sim.world import EmbeddedWorld, SimRobot
+
+ENDED = (NavigatorState.REACHED, NavigatorState.FAILED)
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,8 @@ class Lockstep:
                 truths.append(progress.truth)
                 estimates.append(self.pipeline.T_map_base()[:3, 3])
             output = progress.state.navigation
-            if output is not None and output.state in ("reached", "failed"):
-                outcome, reason = output.state, output.reason
+            if output is not None and output.state in ENDED:
+                outcome, reason = output.state.value, output.reason
                 break
         return self._result(outcome, reason, goal_xy_m, stamps, truths, estimates)
 

@@ -22,70 +22,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ilrs_robots.core.errors import ExtrapolationError, MissingTransformError, TransformError
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.geometry.pose_history import PoseHistory
 from ilrs_robots.core.types import FloatArray
 
 STATIC_STAMP_NS: Final = 2**63 - 1
 """What ``latest_stamp`` answers for a chain of static edges only: they hold for ever."""
-
-_FIRST_CAPACITY = 256
-
-
-class _History:
-    """Samples of one moving edge in order of time, in arrays that slide."""
-
-    def __init__(self, keep_ns: int) -> None:
-        self._keep_ns = keep_ns
-        self._stamps = np.empty(_FIRST_CAPACITY, dtype=np.int64)
-        self._poses = np.empty((_FIRST_CAPACITY, 7))
-        self._begin = 0
-        self._end = 0
-
-    @property
-    def stamps_ns(self) -> NDArray[np.int64]:
-        return self._stamps[self._begin : self._end]
-
-    @property
-    def poses(self) -> FloatArray:
-        """(K, 7): position and quaternion wxyz."""
-        return self._poses[self._begin : self._end]
-
-    def insert(self, stamp_ns: int, pose: FloatArray) -> bool:
-        """Insert or replace one sample; False when it is older than the history."""
-        stamps = self.stamps_ns
-        if stamps.size and stamp_ns < int(stamps[-1]) - self._keep_ns:
-            return False
-        at = self._end
-        if stamps.size and stamp_ns <= stamps[-1]:
-            at = self._begin + int(np.searchsorted(stamps, stamp_ns))
-            if self._stamps[at] == stamp_ns:
-                self._poses[at] = pose
-                return True
-        at = self._make_room(at)
-        self._stamps[at + 1 : self._end + 1] = self._stamps[at : self._end]
-        self._poses[at + 1 : self._end + 1] = self._poses[at : self._end]
-        self._stamps[at] = stamp_ns
-        self._poses[at] = pose
-        self._end += 1
-        self._trim()
-        return True
-
-    def _make_room(self, at: int) -> int:
-        """Make sure that one more sample fits; return where ``at`` is now."""
-        if self._end < self._stamps.size:
-            return at
-        count = self._end - self._begin
-        capacity = self._stamps.size if count <= self._stamps.size // 2 else 2 * self._stamps.size
-        stamps = np.empty(capacity, dtype=np.int64)
-        poses = np.empty((capacity, 7))
-        stamps[:count], poses[:count] = self.stamps_ns, self.poses
-        shift = self._begin
-        self._stamps, self._poses, self._begin, self._end = stamps, poses, 0, count
-        return at - shift
-
-    def _trim(self) -> None:
-        oldest = int(self._stamps[self._end - 1]) - self._keep_ns
-        while self._stamps[self._begin] < oldest:
-            self._begin += 1
 
 
 @dataclass
@@ -94,7 +35,7 @@ class _Edge:
 
     parent: str
     static: FloatArray | None
-    history: _History | None
+    history: PoseHistory | None
 
 
 class TransformTree:
@@ -242,7 +183,7 @@ class TransformTree:
         if edge is None:
             if parent == child or child in self._ancestors(parent):
                 raise self._fail("loop", f"{parent} -> {child}: would close a loop")
-            edge = _Edge(parent, None, None if static else _History(self._keep_ns))
+            edge = _Edge(parent, None, None if static else PoseHistory(self._keep_ns))
             self._edges[child] = edge
             self._frames.update((parent, child))
         elif edge.parent != parent:

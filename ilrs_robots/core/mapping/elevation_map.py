@@ -17,83 +17,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ilrs_robots.core import config
-from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError, InvalidCloudError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.mapping import kernels
+from ilrs_robots.core.mapping import kernels, map_state
+from ilrs_robots.core.mapping.map_config import ElevationMapConfig, UpdateReport
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
-LAYER_NAMES: Final = kernels.Layers._fields
+__all__ = ["LAYER_NAMES", "ElevationMap", "ElevationMapConfig", "UpdateReport", "warm_up"]
+
+LAYER_NAMES: Final = map_state.Layers._fields
 _REASONS: Final = ("non_finite", "range", "outside", "gated")
-
-
-@dataclass(frozen=True)
-class ElevationMapConfig:
-    """Size of the map, noise of the sensor, rules of the filter."""
-
-    resolution_m: float = param(0.1, doc="cell size", unit="m", low=0.01, high=100.0)
-    size_cells: int = param(400, doc="cells along each side", unit="cells", low=8, high=2000)
-    range_min_m: float = param(0.6, doc="points nearer are dropped", unit="m", low=0.0, high=1e3)
-    range_max_m: float = param(45.0, doc="points farther are dropped", unit="m", low=0.1, high=1e3)
-    height_sigma_m: float = param(
-        0.005, doc="noise of a height whatever the range", unit="m", low=1e-4, high=1.0
-    )
-    range_sigma_m: float = param(0.012, doc="noise along a ray", unit="m", low=0.0, high=1.0)
-    angle_sigma_rad: float = param(0.0005, doc="noise across a ray", unit="rad", low=0.0, high=0.1)
-    gate_sigma: float = param(3.0, doc="Mahalanobis distance of the gate", low=1.0, high=10.0)
-    growth_m2_per_s: float = param(
-        2e-7, doc="growth of the variance while a cell is not seen", unit="m2/s", low=0.0, high=1.0
-    )
-    outlier_sigma_m: float = param(
-        0.1, doc="doubt added by a scan that a cell contradicts", unit="m", low=0.0, high=10.0
-    )
-    min_sigma_m: float = param(
-        0.004, doc="a cell is never surer than this", unit="m", low=1e-4, high=1.0
-    )
-    max_sigma_m: float = param(
-        1.0, doc="a seen cell is never less sure than this", unit="m", low=0.01, high=100.0
-    )
-    upper_relaxation: float = param(
-        0.05, doc="share of its excess that the upper bound loses per scan", low=0.0, high=1.0
-    )
-
-    def __post_init__(self) -> None:
-        """Check ranges and their order."""
-        config.check(self)
-        for low, high in (("range_min_m", "range_max_m"), ("min_sigma_m", "max_sigma_m")):
-            if getattr(self, low) >= getattr(self, high):
-                raise ConfigError(
-                    f"{low} = {getattr(self, low)} m: must be below {high} = "
-                    f"{getattr(self, high)} m"
-                )
-
-
-@dataclass(frozen=True)
-class UpdateReport:
-    """What became of a scan's points.
-
-    Attributes:
-        points: points given.
-        dropped: points by reason: ``non_finite``, ``range``, ``outside`` the window, ``gated``
-            (contradicts the cell; it still counts for the upper bound and raises the variance).
-        cells_touched: cells that had at least one point.
-    """
-
-    points: int
-    dropped: dict[str, int]
-    cells_touched: int
-
-    @property
-    def fused(self) -> int:
-        """Points that entered a cell's mean."""
-        return self.points - sum(self.dropped.values())
 
 
 class ElevationMap:
@@ -108,14 +47,14 @@ class ElevationMap:
         self.config = config
         size = config.size_cells
         cells = size * size
-        self._layers = kernels.Layers(
+        self._layers = map_state.Layers(
             *(np.full(cells, fill, np.float32) for fill in (np.nan, np.nan, np.nan, 0.0, np.nan))
         )
-        self._records = np.zeros((cells, kernels.RECORD), np.float32)
+        self._records = np.zeros((cells, map_state.RECORD), np.float32)
         self._touched = np.empty(cells, np.int32)
         self._col, self._row = self._lattice(origin)
         self._time_origin_ns: int | None = None
-        self._rules = kernels.Rules(
+        self._rules = map_state.Rules(
             np.float32(config.gate_sigma**2),
             config.growth_m2_per_s,
             config.outlier_sigma_m**2,
@@ -270,13 +209,13 @@ class ElevationMap:
         half = self.config.size_cells // 2
         return int(cells[0]) - half, int(cells[1]) - half
 
-    def _window(self) -> kernels.Window:
+    def _window(self) -> map_state.Window:
         size = self.config.size_cells
-        return kernels.Window(size, size, self._row % size, self._col % size)
+        return map_state.Window(size, size, self._row % size, self._col % size)
 
     def _scan(
         self, T_odom_sensor: FloatArray, stamp_s: float, covariance: FloatArray | None
-    ) -> kernels.Scan:
+    ) -> map_state.Scan:
         step, c = self.config.resolution_m, self.config
         matrix = T_odom_sensor[:3].copy()
         matrix[:2] /= step
@@ -286,7 +225,7 @@ class ElevationMap:
         if covariance is not None:
             spread = np.diagonal(np.asarray(covariance, dtype=np.float64))
             z_variance, tilt_variance = float(spread[2]), float(max(spread[3], spread[4]))
-        return kernels.Scan(
+        return map_state.Scan(
             np.ascontiguousarray(matrix, dtype=np.float32),
             np.float32(max(c.range_min_m, 1e-3) ** 2),
             np.float32(c.range_max_m**2),

@@ -120,7 +120,7 @@ def _judge_truth(run: RunEvaluation, truth: PoseTrack) -> None:
     run.stamps_s = truth.stamps_ns * 1e-9
     run.true_xyz_m = truth.positions_m
     run.true_rpy_rad = metrics.rpy_of(truth.quats_wxyz)
-    run.speed_mps = np.sqrt(np.sum(truth.linear_mps**2, axis=1))
+    run.speed_mps = np.asarray(np.linalg.norm(truth.linear_mps, axis=1), dtype=np.float64)
     if run.start_xy_m is None:
         run.start_xy_m = truth.positions_m[0, :2].copy()
     run.simulated_s = float(run.stamps_s[-1] - run.stamps_s[0])

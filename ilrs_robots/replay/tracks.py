@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.io.grid_map import GridMapArrays, from_grid_map
+from ilrs_robots.core.io.occupancy import occupancy_to_cost
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec, IntArray
 from ilrs_robots.replay.bag import Bag, BagError, RawMessage, stamp_ns
+
+_TURNED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -149,73 +153,57 @@ def grid_map_sample(message: Any) -> GridMapSample:
     """Layers of a GridMap in row/column order, circular start indices undone.
 
     Raises:
-        BagError: the layout does not fit the map's lengths, or the map is turned.
+        MessageLayoutError: the layout does not fit the map's lengths.
+        BagError: the map is turned.
     """
     header = message.header if hasattr(message, "header") else message.info.header
     info = message.info
-    resolution = float(info.resolution)
-    cols, rows = round(info.length_x / resolution), round(info.length_y / resolution)
-    if abs(info.pose.orientation.z) > 1e-6 or rows < 1 or cols < 1:
-        raise BagError(f"GridMap of {rows} x {cols} cells: empty or turned, cannot be read")
-    starts = int(message.outer_start_index), int(message.inner_start_index)
-    layers = {
-        name: _layer(array, rows, cols, starts)
-        for name, array in zip(message.layers, message.data, strict=True)
-    }
-    centre = info.pose.position
-    spec = GridSpec(
-        origin_x_m=centre.x - 0.5 * (cols - 1) * resolution,
-        origin_y_m=centre.y - 0.5 * (rows - 1) * resolution,
-        resolution_m=resolution,
-        rows=rows,
-        cols=cols,
+    if abs(info.pose.orientation.z) > _TURNED:
+        raise BagError("GridMap is turned, cannot be read")
+    dims = message.data[0].layout.dim if len(message.data) else ()
+    content = GridMapArrays(
+        resolution=info.resolution,
+        length_x=info.length_x,
+        length_y=info.length_y,
+        position=(info.pose.position.x, info.pose.position.y),
+        layers=tuple(message.layers),
+        data=tuple(array.data for array in message.data),
+        dims=tuple((dim.label, dim.size, dim.stride) for dim in dims),
+        outer_start_index=int(message.outer_start_index),
+        inner_start_index=int(message.inner_start_index),
     )
+    layers, spec = from_grid_map(content)
     return GridMapSample(stamp_ns(header), header.frame_id, spec, layers)
-
-
-def _layer(array: Any, rows: int, cols: int, starts: tuple[int, int]) -> Float32Array:
-    """Reference: grid_map's storage: index 0 along -x, index 1 along -y, column-major."""
-    values = np.asarray(array.data, dtype=np.float32)
-    if values.size != rows * cols:
-        raise BagError(f"GridMap layer of {values.size} values for {rows} x {cols} cells")
-    dims = [dim.label for dim in array.layout.dim]
-    if dims[:1] == ["row_index"]:
-        table = values.reshape(cols, rows).T
-    else:
-        table = values.reshape(rows, cols)
-    unrolled = np.roll(table, (-starts[1], -starts[0]), axis=(0, 1))
-    return np.ascontiguousarray(unrolled[::-1, ::-1])
 
 
 @dataclass(frozen=True)
 class OccupancySample:
-    """One ``nav_msgs/OccupancyGrid``: ``values`` (rows, cols) int8, -1 unknown, 0..100."""
+    """One ``nav_msgs/OccupancyGrid``: ``cost`` (rows, cols) float32 0..1, NaN unknown."""
 
     stamp_ns: int
     frame_id: str
     spec: GridSpec
-    values: NDArray[np.int8]
+    cost: Float32Array
 
 
 def occupancy_sample(message: Any) -> OccupancySample:
     """Occupancy as an array.
 
     Raises:
+        MessageLayoutError: the values do not fit the size.
         BagError: the map is turned.
     """
-    info = message.info
-    if abs(info.origin.orientation.z) > 1e-6:
+    info, origin = message.info, message.info.origin
+    if abs(origin.orientation.z) > _TURNED:
         raise BagError("OccupancyGrid is turned, cannot be read")
-    half = 0.5 * info.resolution
-    spec = GridSpec(
-        origin_x_m=info.origin.position.x + half,
-        origin_y_m=info.origin.position.y + half,
-        resolution_m=float(info.resolution),
-        rows=int(info.height),
-        cols=int(info.width),
+    cost, spec = occupancy_to_cost(
+        message.data,
+        int(info.height),
+        int(info.width),
+        float(info.resolution),
+        (origin.position.x, origin.position.y),
     )
-    values = np.asarray(message.data, dtype=np.int8).reshape(spec.shape)
-    return OccupancySample(stamp_ns(message.header), message.header.frame_id, spec, values)
+    return OccupancySample(stamp_ns(message.header), message.header.frame_id, spec, cost)
 
 
 def read_path(bag: Bag, topic: str) -> list[tuple[int, str, FloatArray]]:

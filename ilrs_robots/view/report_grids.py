@@ -12,6 +12,9 @@ from ilrs_robots.replay.tracks import OccupancySample
 from ilrs_robots.view import style
 from ilrs_robots.view.style import extent_of, overlay
 
+_LETHAL = 0.985
+"""Costs of 0.99 and more, as whole per cent come back from a message."""
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -86,13 +89,13 @@ def hazard_figure(sample: OccupancySample) -> Figure:
 
     figure = style.new_figure(7.6, 6.2)
     axes = figure.subplots()
-    values = sample.values.astype(np.float64)
-    cost = np.where((values < 0) | (values >= 99), np.nan, values)
+    lethal = sample.cost >= _LETHAL
+    cost = np.where(lethal, np.nan, 100.0 * sample.cost)
     axes.set_facecolor(style.UNKNOWN)
     image = axes.imshow(
         cost, origin="lower", extent=extent_of(sample.spec), cmap="cividis", vmin=0, vmax=100
     )
-    overlay(axes, values >= 99, sample.spec, style.VERMILION, 1.0)
+    overlay(axes, lethal, sample.spec, style.VERMILION, 1.0)
     axes.set_aspect("equal")
     axes.set_xlabel(f"x in {sample.frame_id} (m)")
     axes.set_ylabel(f"y in {sample.frame_id} (m)")

@@ -84,8 +84,8 @@ def _smooth(heights_m: FloatArray, window: int) -> FloatArray:
     filled = np.where(unknown, 0.0, heights_m - np.nanmean(heights_m))
     weight = uniform_filter((~unknown).astype(np.float64), window, mode="nearest")
     mean = uniform_filter(filled, window, mode="nearest") / np.maximum(weight, 1e-6)
-    smoothed: FloatArray = np.where(unknown, np.nan, mean + np.nanmean(heights_m))
-    return smoothed
+    smoothed = np.where(unknown, np.nan, mean + np.nanmean(heights_m))
+    return np.asarray(smoothed, dtype=np.float64)
 
 
 def _contour_levels(heights_m: FloatArray) -> FloatArray:
@@ -194,7 +194,8 @@ def hero_figure(run: RunEvaluation, scenario: dict[str, Any], rocks: Any, title:
     if comparison is None:
         draw_drive(figure.subplots(), run, scenario, rocks)
         return figure
-    left, right = figure.subfigures(1, 2, width_ratios=[across, 5.0])
+    parts: Any = figure.subfigures(1, 2, width_ratios=[across, 5.0])
+    left, right = parts
     draw_drive(left.subplots(), run, scenario, rocks)
     upper, lower = right.subplots(2, 1)
     extent = extent_of(comparison.spec)

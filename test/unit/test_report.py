@@ -55,8 +55,8 @@ def full_run():
     window = GridSpec(-2.0, -2.0, 0.2, 20, 20)
     run.maps = [MapComparison(0, window, np.zeros(2), seen, errors, errors, 0.75)]
     run.plans_xy_m = [run.true_xyz_m[:, :2]]
-    values = np.tile(np.array([-1, 0, 50, 100], np.int8), (20, 5))
-    run.traversability = OccupancySample(0, "rover/odom", window, values)
+    cost = np.tile(np.array([np.nan, 0.0, 0.5, 1.0], np.float32), (20, 5))
+    run.traversability = OccupancySample(0, "rover/odom", window, cost)
     run.latency_p95_ms = {"rover/mapping": 12.0}
     return run
 

@@ -1,0 +1,346 @@
+"""Drive to a goal: plan on the costmap, track the path, replan, recover, give up truthfully."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ilrs_robots.core.control.ground_ahead import Ahead, look_ahead
+from ilrs_robots.core.control.navigator_types import (
+    NavigatorConfig,
+    NavigatorError,
+    NavigatorOutput,
+    NavigatorState,
+)
+from ilrs_robots.core.control.progress import ApproachMonitor, DrivenTrack, MotionMonitor, Patience
+from ilrs_robots.core.control.recovery import Recovery
+from ilrs_robots.core.control.terrain_memory import PriorTerrain, TerrainMemory
+from ilrs_robots.core.control.tracker import PathTracker
+from ilrs_robots.core.errors import ConfigError, PlanningError
+from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.planning.costmap import NavigationCostmap
+from ilrs_robots.core.planning.grid_planner import PlannedPath, plan_path
+from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
+
+__all__ = ["Navigator", "NavigatorConfig", "NavigatorError", "NavigatorOutput", "NavigatorState"]
+
+_NS = 1e-9
+_MOVING = 0.02
+_FINAL = (NavigatorState.IDLE, NavigatorState.REACHED, NavigatorState.FAILED)
+
+
+class Navigator:
+    """The behaviour behind a goal, without ROS and without a clock of its own.
+
+    Call ``on_traversability`` for every grid and ``step`` at 10 Hz or faster. Same calls, same
+    answers.
+    """
+
+    def __init__(
+        self, config: NavigatorConfig, limits: VehicleLimits, prior: PriorTerrain | None = None
+    ) -> None:
+        """Start idle.
+
+        Args:
+            config: see NavigatorConfig.
+            limits: of the ground, with the footprint.
+            prior: orbital terrain in the map frame, or None.
+        """
+        self.config = config
+        self.limits = limits
+        self._ground = TerrainMemory(config.costmap, limits, prior)
+        self._tracker = PathTracker(config.tracker)
+        self._track = DrivenTrack()
+        self._motion = MotionMonitor(config.stuck_distance_m, config.stuck_angle_rad)
+        self._approach = ApproachMonitor()
+        self._waiting = Patience()
+        self._recovery = Recovery(config)
+        self._plan: PlannedPath | None = None
+        self._goal: tuple[float, float, float | None] | None = None
+        self._state, self._reason = NavigatorState.IDLE, ""
+        self._error = NavigatorError.NONE
+        self._now_ns = self._goal_ns = 0
+        self._viewed_ns = self._planned_ns = -(1 << 62)
+
+    @property
+    def state(self) -> NavigatorState:
+        """State after the last step."""
+        return self._state
+
+    @property
+    def costmap(self) -> NavigationCostmap | None:
+        """The map that is planned on; None before the first goal."""
+        return self._ground.costmap
+
+    def set_goal(self, x: float, y: float, yaw: float | None = None) -> None:
+        """Take a new goal in the map frame; an earlier one is dropped.
+
+        Raises:
+            PlanningError: the goal is not finite or outside the prior terrain; the earlier goal
+                stays in force.
+        """
+        for name, value in (("x", x), ("y", y), ("yaw", 0.0 if yaw is None else yaw)):
+            if not math.isfinite(value):
+                raise PlanningError(f"goal {name} = {value}: not finite")
+        self._ground.check_goal(x, y)
+        self._forget()
+        self._goal = (x, y, yaw)
+        self._goal_ns = self._now_ns
+        self._state = NavigatorState.PLANNING
+
+    def cancel(self) -> None:
+        """Drop the goal and stop."""
+        self._forget()
+        self._state = NavigatorState.IDLE
+
+    def on_traversability(
+        self, cost: Float32Array, spec_odom: GridSpec, T_map_odom: FloatArray, stamp_ns: int
+    ) -> None:
+        """Take a traversability grid, not inflated.
+
+        Args:
+            cost: (rows, cols) float32, 0 to 1, 1 closed, NaN unknown.
+            spec_odom: its grid in odom.
+            T_map_odom: (4, 4).
+            stamp_ns: time of its data; the age is judged by the command gate.
+        """
+        self._ground.observe(cost, spec_odom, T_map_odom)
+
+    def step(
+        self, now_ns: int, x: float, y: float, yaw: float, v: float, held: bool = False
+    ) -> NavigatorOutput:
+        """Decide what to do now.
+
+        Args:
+            now_ns: time of the stamps.
+            x: metres, map.
+            y: metres, map.
+            yaw: rad, map.
+            v: forward speed, m/s.
+            held: something else keeps the vehicle from moving (emergency stop, teleop); time then
+                does not count as being stuck.
+        """
+        if now_ns < self._now_ns:
+            self._rewind(now_ns)
+        self._now_ns = now_ns
+        if self._state in _FINAL or self._goal is None:
+            return self._output(0.0, 0.0)
+        if not all(map(math.isfinite, (x, y, yaw, v))):
+            self._reason = "pose is not finite"
+            return self._output(0.0, 0.0)
+        if self._state != NavigatorState.RECOVERING:
+            self._track.add(x, y)
+        if not self._ready(x, y):
+            return self._output(0.0, 0.0)
+        if self._state == NavigatorState.RECOVERING:
+            v_out, w_out = self._recover_step(x, y, yaw, v, held)
+        else:
+            v_out, w_out = self._drive_step(x, y, yaw, v, held)
+        return self._output(v_out, w_out)
+
+    def _forget(self) -> None:
+        self._goal, self._plan, self._reason = None, None, ""
+        self._error = NavigatorError.NONE
+        self._planned_ns = -(1 << 62)
+        self._tracker.clear()
+        self._motion.reset()
+        self._approach.reset()
+        self._recovery.reset()
+        self._waiting.update(0, False)
+        self._ground.open_marks()
+
+    def _rewind(self, now_ns: int) -> None:
+        """Time went back: a simulation was reset, so what was seen and driven is void."""
+        goal = self._goal
+        self._ground.forget()
+        self._track.clear()
+        active = self._state not in _FINAL
+        self._forget()
+        self._goal, self._goal_ns = goal, now_ns
+        self._viewed_ns = -(1 << 62)
+        if active:
+            self._state = NavigatorState.PLANNING
+
+    def _ready(self, x: float, y: float) -> bool:
+        """Have a costmap that holds vehicle and goal, and a fresh look at it."""
+        if self._ground.empty:
+            self._reason = "waiting for the first terrain map"
+            if (self._now_ns - self._goal_ns) * _NS > self.config.map_wait_s:
+                self._fail(
+                    NavigatorError.NO_MAP,
+                    f"no terrain map came within {self.config.map_wait_s:.1f} s",
+                )
+            return False
+        if self._plan is None and self._goal is not None:
+            try:
+                self._ground.prepare(x, y, self._goal[:2])
+            except (PlanningError, ConfigError) as error:
+                self._fail(NavigatorError.GOAL_OUTSIDE_MAP, str(error))
+                return False
+        due = (self._now_ns - self._viewed_ns) * _NS >= self.config.refresh_s
+        if self._ground.view is None or (self._ground.fresh and due):
+            self._look()
+        return True
+
+    def _look(self) -> None:
+        self._ground.look()
+        self._viewed_ns = self._now_ns
+
+    def _drive_step(
+        self, x: float, y: float, yaw: float, v: float, held: bool
+    ) -> tuple[float, float]:
+        ahead = self._ahead(x, y)
+        blocked = ahead is not None and math.isfinite(ahead.closed_m)
+        self._replan_when_due(x, y, blocked)
+        if self._state == NavigatorState.FAILED or self._plan is None:
+            if self._waiting.update(self._now_ns, not held) > self.config.wait_s:
+                self._begin_recovery(x, y, self._reason, None, moved=False)
+            return 0.0, 0.0
+        ahead = self._ahead(x, y)
+        view = self._ground.view
+        if ahead is None or view is None:
+            return 0.0, 0.0
+        front_m = 0.5 * self.limits.footprint_length_m
+        clear_m = min(ahead.closed_m, ahead.seen_m - front_m)
+        near_m = view.obstacle_distance_m(x, y)
+        v_out, w_out, status = self._tracker.command(x, y, yaw, v, clear_m, near_m)
+        self._state, self._reason = NavigatorState.DRIVING, status.reason
+        if status.done:
+            self._arrive()
+            return 0.0, 0.0
+        self._watch(x, y, yaw, (v_out, w_out), ahead, status.remaining_m, held)
+        return (0.0, 0.0) if self._state != NavigatorState.DRIVING else (v_out, w_out)
+
+    def _ahead(self, x: float, y: float) -> Ahead | None:
+        path, view = self._tracker.path, self._ground.view
+        if path is None or view is None:
+            return None
+        path.project(x, y, back_m=1.0, ahead_m=3.0)
+        settings = self.config
+        return look_ahead(
+            view,
+            path,
+            settings.view_m,
+            settings.blind_m,
+            settings.gap_m,
+            settings.planner.escape_m,
+        )
+
+    def _replan_when_due(self, x: float, y: float, blocked: bool) -> None:
+        since_s = (self._now_ns - self._planned_ns) * _NS
+        pressing = blocked or self._plan is None
+        wait_s = self.config.replan_blocked_s if pressing else self.config.replan_better_s
+        if since_s < wait_s:
+            return
+        self._planned_ns = self._now_ns
+        self._look()
+        costmap, path = self._ground.costmap, self._tracker.path
+        if self._goal is None or costmap is None:
+            return
+        try:
+            plan = plan_path(
+                costmap.cost,
+                costmap.spec,
+                (x, y),
+                self._goal[:2],
+                self.config.planner,
+                previous=None if path is None or self._plan is None else path.ahead(),
+            )
+        except PlanningError as error:
+            self._plan, self._reason = None, str(error)
+            self._tracker.clear()
+            return
+        if plan.kept and self._plan is not None:
+            return
+        self._plan = plan
+        self._tracker.set_path(plan.xy_m, self._goal[2] if plan.reached else None)
+
+    def _watch(
+        self,
+        x: float,
+        y: float,
+        yaw: float,
+        command: tuple[float, float],
+        ahead: Ahead,
+        remaining_m: float,
+        held: bool,
+    ) -> None:
+        """Begin a recovery when the vehicle is stuck, stands too long, or gets no nearer."""
+        now, settings = self._now_ns, self.config
+        moving = max(abs(command[0]), abs(command[1])) > _MOVING
+        still_s = self._motion.update(now, x, y, yaw, moving and not held)
+        stood_s = self._waiting.update(now, not moving and not held)
+        if still_s > settings.stuck_s:
+            front_m = 0.5 * self.limits.footprint_length_m + 0.5 * settings.mark_radius_m
+            mark = (x + front_m * math.cos(yaw), y + front_m * math.sin(yaw))
+            self._begin_recovery(x, y, f"no motion for {still_s:.0f} s under command", mark, True)
+        elif stood_s > settings.wait_s:
+            what = "closed" if ahead.closed_m <= ahead.seen_m else "not seen"
+            away = min(ahead.closed_m, ahead.seen_m)
+            mark_at = None if what == "closed" else ahead.end_xy_m
+            self._begin_recovery(x, y, f"ground {away:.1f} m ahead is {what}", mark_at, False)
+        elif self._approach.update(now, remaining_m) > settings.no_progress_s:
+            self._approach.reset()
+            reason = f"no nearer to the goal for {settings.no_progress_s:.0f} s"
+            self._begin_recovery(x, y, reason, None, moved=True)
+
+    def _begin_recovery(
+        self, x: float, y: float, cause: str, mark: tuple[float, float] | None, moved: bool
+    ) -> None:
+        if not self._recovery.begin(self._now_ns, x, y, cause, mark, back_up=moved):
+            code = NavigatorError.NO_PROGRESS if moved else NavigatorError.NO_VALID_PATH
+            self._fail(
+                code, f"given up after {self._recovery.total} recoveries: {cause or 'no path'}"
+            )
+            return
+        self._state, self._reason = NavigatorState.RECOVERING, self._recovery.reason
+        self._plan = None
+        self._tracker.clear()
+        self._motion.reset()
+
+    def _recover_step(
+        self, x: float, y: float, yaw: float, v: float, held: bool
+    ) -> tuple[float, float]:
+        costmap = self._ground.costmap
+        if costmap is None:
+            return 0.0, 0.0
+        v_out, w_out, over = self._recovery.step(
+            self._now_ns, (x, y, yaw, v), self._track, costmap, held
+        )
+        self._reason = self._recovery.reason
+        if over:
+            self._track.cut(x, y)
+            self._state = NavigatorState.PLANNING
+            self._planned_ns = -(1 << 62)
+            self._motion.reset()
+            self._waiting.update(self._now_ns, False)
+        return v_out, w_out
+
+    def _arrive(self) -> None:
+        if self._plan is None or self._plan.reached:
+            self._state, self._reason = NavigatorState.REACHED, ""
+        else:
+            self._fail(NavigatorError.GOAL_OCCUPIED, self._plan.reason)
+
+    def _fail(self, code: NavigatorError, reason: str) -> None:
+        self._state, self._error, self._reason = NavigatorState.FAILED, code, reason
+
+    def _output(self, v: float, w: float) -> NavigatorOutput:
+        path, plan = self._tracker.path, self._plan
+        left = np.zeros((0, 2)) if path is None else path.ahead()
+        remaining_m = 0.0 if path is None else path.length_m - path.progress_m
+        eta_s = 0.0
+        if plan is not None and plan.length_m > 0.0 and math.isfinite(plan.cost_s):
+            eta_s = plan.cost_s * remaining_m / plan.length_m
+        return NavigatorOutput(
+            v,
+            w,
+            self._state,
+            self._reason,
+            self._error,
+            left,
+            remaining_m,
+            eta_s,
+            self._recovery.total,
+        )

@@ -1,0 +1,108 @@
+"""What a stopped vehicle tries: stop and look, close what stopped it, back up where it came."""
+
+from __future__ import annotations
+
+import math
+
+from ilrs_robots.core.control.navigator_types import NavigatorConfig
+from ilrs_robots.core.control.progress import DrivenTrack, MotionMonitor
+from ilrs_robots.core.control.tracker import PathTracker
+from ilrs_robots.core.planning.costmap import NavigationCostmap
+
+_NS = 1e-9
+_SHORT_M = 0.3
+
+
+class Recovery:
+    """One recovery after another, a bounded number in one place and in all.
+
+    The first in a place only looks, unless the vehicle was held by something that the map did not
+    show; the next ones back up along the driven track.
+    """
+
+    def __init__(self, config: NavigatorConfig) -> None:
+        """Start with none used."""
+        self._config = config
+        self._tracker = PathTracker(config.tracker)
+        self._motion = MotionMonitor(config.stuck_distance_m, config.stuck_angle_rad)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget earlier recoveries."""
+        self.total = 0
+        self.reason = ""
+        self._here = 0
+        self._place: tuple[float, float] | None = None
+        self._mark: tuple[float, float] | None = None
+        self._look_until_ns = 0
+        self._back_up = False
+        self._backing = False
+
+    def begin(
+        self,
+        now_ns: int,
+        x: float,
+        y: float,
+        cause: str,
+        mark: tuple[float, float] | None,
+        back_up: bool,
+    ) -> bool:
+        """Begin a recovery; False when no more are allowed."""
+        if self._place is None or (
+            math.dist(self._place, (x, y)) > self._config.recovered_after_m
+        ):
+            self._here = 0
+        if self._here >= self._config.max_recoveries or (
+            self.total >= self._config.max_total_recoveries
+        ):
+            return False
+        self._place = (x, y) if self._here == 0 else self._place
+        self._here += 1
+        self.total += 1
+        self._mark = mark
+        self._back_up = back_up or mark is not None or self._here > 1
+        self._look_until_ns = now_ns + round(self._config.look_s / _NS)
+        self._backing = False
+        self.reason = f"stopped to look: {cause}"
+        return True
+
+    def step(
+        self,
+        now_ns: int,
+        pose: tuple[float, float, float, float],
+        track: DrivenTrack,
+        costmap: NavigationCostmap,
+        held: bool,
+    ) -> tuple[float, float, bool]:
+        """Speed (m/s), yaw rate (rad/s), and whether the recovery is over.
+
+        Args:
+            now_ns: time of the stamps.
+            pose: x, y, yaw, v in map.
+            track: where the vehicle has driven.
+            costmap: what stopped the vehicle is closed in it.
+            held: something else keeps the vehicle from moving.
+        """
+        x, y, yaw, v = pose
+        if now_ns < self._look_until_ns:
+            return 0.0, 0.0, False
+        if not self._backing:
+            if self._mark is not None:
+                costmap.mark_disc(*self._mark, self._config.mark_radius_m)
+                self._mark = None
+            if not self._start_backing(x, y, track):
+                return 0.0, 0.0, True
+        v_out, w_out, status = self._tracker.command(x, y, yaw, v)
+        still_s = self._motion.update(now_ns, x, y, yaw, not held)
+        over = status.done or still_s > self._config.stuck_s
+        return (0.0, 0.0, True) if over else (v_out, w_out, False)
+
+    def _start_backing(self, x: float, y: float, track: DrivenTrack) -> bool:
+        path = track.back(x, y, self._config.back_m)
+        if not self._back_up or len(path) < 2 or math.dist(path[0], path[-1]) < _SHORT_M:
+            return False
+        self._tracker.set_path(path, reverse=True)
+        self._motion.reset()
+        self._backing = True
+        self.reason = f"backing up by {self._config.back_m:.1f} m along the driven track"
+        return True

@@ -1,0 +1,121 @@
+"""The navigator's ground: a costmap laid around its way, and the last look at it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ilrs_robots.core.control.ground_ahead import GroundView
+from ilrs_robots.core.errors import PlanningError
+from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.planning.costmap import (
+    CostmapConfig,
+    NavigationCostmap,
+    prior_cost,
+    region,
+)
+from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
+
+
+class PriorTerrain(Protocol):
+    """What the navigator asks of an orbital DEM in the map frame."""
+
+    @property
+    def bounds_m(self) -> tuple[float, float, float, float]:
+        """x_min, y_min, x_max, y_max."""
+        ...
+
+    def slope_rad(self, xy_m: FloatArray) -> FloatArray:
+        """(N,) slopes at (N, 2) points."""
+        ...
+
+
+class TerrainMemory:
+    """Costmap around vehicle and goal; what was seen outlives a goal.
+
+    Attributes:
+        costmap: None before the first goal.
+        view: the ground as it was last looked at.
+        fresh: something was seen since then.
+    """
+
+    def __init__(
+        self, config: CostmapConfig, limits: VehicleLimits, prior: PriorTerrain | None
+    ) -> None:
+        """Start with nothing seen."""
+        self.costmap: NavigationCostmap | None = None
+        self.view: GroundView | None = None
+        self.fresh = False
+        self._config = config
+        self._limits = limits
+        self._prior = prior
+        self._latest: tuple[Float32Array, GridSpec, FloatArray] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was seen yet."""
+        return self._latest is None
+
+    def check_goal(self, x: float, y: float) -> None:
+        """Refuse a goal outside the prior terrain.
+
+        Raises:
+            PlanningError: with the value and the limits.
+        """
+        if self._prior is None:
+            return
+        x_min, y_min, x_max, y_max = self._prior.bounds_m
+        for name, value, low, high in (("x", x, x_min, x_max), ("y", y, y_min, y_max)):
+            if not low <= value <= high:
+                raise PlanningError(
+                    f"goal {name} = {value:.2f} m is outside the terrain, "
+                    f"which spans {low:.2f} to {high:.2f} m"
+                )
+
+    def observe(self, cost: Float32Array, spec_odom: GridSpec, T_map_odom: FloatArray) -> None:
+        """Fuse a traversability grid, or keep it until there is a costmap."""
+        self._latest = (cost, spec_odom, T_map_odom)
+        self.fresh = True
+        if self.costmap is not None:
+            self.costmap.fuse_observation(*self._latest)
+
+    def prepare(self, x: float, y: float, goal_xy: tuple[float, float]) -> None:
+        """Lay the costmap around vehicle and goal.
+
+        Raises:
+            PlanningError: the vehicle is outside the prior terrain.
+            ConfigError: the region has too many cells.
+        """
+        ends = np.array([[x, y], goal_xy])
+        if self._latest is None:
+            return
+        if self.costmap is not None and self.costmap.spec.contains(ends).all():
+            return
+        bounds = None if self._prior is None else self._prior.bounds_m
+        spec = region(self._config, ends, bounds)
+        if not spec.contains(ends[0]):
+            raise PlanningError(f"vehicle at ({x:.2f}, {y:.2f}) m is outside the terrain")
+        old = self.costmap
+        made = NavigationCostmap(self._config, spec) if old is None else old.moved_to(spec)
+        if self._prior is not None:
+            made.set_prior(prior_cost(self._prior, spec, self._limits, self._config))
+        made.fuse_observation(*self._latest)
+        self.costmap, self.view = made, None
+
+    def look(self) -> GroundView | None:
+        """Take a new view of the costmap."""
+        if self.costmap is not None:
+            self.view = GroundView.of(self.costmap)
+            self.fresh = False
+        return self.view
+
+    def open_marks(self) -> None:
+        """Open what recoveries closed."""
+        if self.costmap is not None:
+            self.costmap.clear_marks()
+
+    def forget(self) -> None:
+        """Forget everything that was seen."""
+        self.costmap = self.view = self._latest = None
+        self.fresh = False

@@ -1,0 +1,305 @@
+"""Behaviour of the Navigator in worlds of discs that are seen only from near."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from ilrs_robots.core.control.navigator import (
+    Navigator,
+    NavigatorConfig,
+    NavigatorError,
+    NavigatorOutput,
+    NavigatorState,
+)
+from ilrs_robots.core.errors import PlanningError
+from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.types import GridSpec
+
+LIMITS = VehicleLimits(math.radians(20.0), 0.24, 0.12, 2.6, 2.1)
+VEHICLE_RADIUS_M = 1.05
+RANGE_M = 12.0
+GRID_M = 0.2
+S = 1_000_000_000
+DT_NS = S // 5
+DT = DT_NS / S
+
+
+@dataclass
+class World:
+    """Discs, a unicycle, and a sensor that shows a circle of ground in an offset odom frame."""
+
+    discs: np.ndarray
+    x: float = 0.0
+    y: float = 0.0
+    yaw: float = 0.0
+    v: float = 0.0
+    w: float = 0.0
+    now_ns: int = 0
+    range_m: float = RANGE_M
+    blind: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    walls: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    nearest: float = math.inf
+    outputs: list[NavigatorOutput] = field(default_factory=list)
+    driven: list[tuple[float, float]] = field(default_factory=list)
+    T: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+    def __post_init__(self) -> None:
+        yaw = 0.4
+        self.T[:2, :2] = [[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]]
+        self.T[:2, 3] = 3.0, -2.0
+
+    def look(self, navigator: Navigator) -> None:
+        size = int(2 * self.range_m / GRID_M)
+        here = self.T[:2, :2].T @ (np.array([self.x, self.y]) - self.T[:2, 3])
+        first = (np.round(here / GRID_M) - 0.5 * size) * GRID_M
+        spec = GridSpec(float(first[0]), float(first[1]), GRID_M, size, size)
+        gx, gy = np.meshgrid(spec.x_m(), spec.y_m())
+        x = self.T[0, 0] * gx + self.T[0, 1] * gy + self.T[0, 3]
+        y = self.T[1, 0] * gx + self.T[1, 1] * gy + self.T[1, 3]
+        cost = np.zeros(spec.shape, np.float32)
+        for cx, cy, r in self.discs:
+            if math.dist((cx, cy), (self.x, self.y)) < self.range_m + r:
+                cost[(x - cx) ** 2 + (y - cy) ** 2 <= r**2] = 1.0
+        for cx, cy, r in self.blind:
+            cost[(x - cx) ** 2 + (y - cy) ** 2 <= r**2] = np.nan
+        cost[(x - self.x) ** 2 + (y - self.y) ** 2 > self.range_m**2] = np.nan
+        navigator.on_traversability(cost, spec, self.T, self.now_ns)
+
+    def run(self, navigator: Navigator, seconds: float, look: bool = True) -> NavigatorOutput:
+        for tick in range(round(seconds / DT)):
+            if look and tick % 5 == 0:
+                self.look(navigator)
+            out = navigator.step(self.now_ns, self.x, self.y, self.yaw, self.v)
+            self.outputs.append(out)
+            if out.state in (NavigatorState.REACHED, NavigatorState.FAILED, NavigatorState.IDLE):
+                break
+            self.move(out.v, out.w)
+        return out
+
+    def move(self, v: float, w: float) -> None:
+        self.now_ns += DT_NS
+        self.v += float(np.clip(v - self.v, -0.8 * DT, 0.3 * DT))
+        self.w += float(np.clip(w - self.w, -0.5 * DT, 0.5 * DT))
+        self.yaw += self.w * DT
+        x = self.x + self.v * math.cos(self.yaw) * DT
+        y = self.y + self.v * math.sin(self.yaw) * DT
+        front = 1.3 * np.array([math.cos(self.yaw), math.sin(self.yaw)])
+        if any(math.dist(np.array([x, y]) + front, wall[:2]) < wall[2] for wall in self.walls):
+            self.v = 0.0
+            return
+        self.x, self.y = x, y
+        self.driven.append((x, y))
+        if len(self.discs):
+            away = np.hypot(self.discs[:, 0] - x, self.discs[:, 1] - y) - self.discs[:, 2]
+            self.nearest = min(self.nearest, float(away.min()))
+
+    def states(self) -> set[NavigatorState]:
+        return {out.state for out in self.outputs}
+
+
+def scattered(seed: int, goal: tuple[float, float]) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    discs = np.column_stack(
+        (rng.uniform(-4.0, 34.0, 55), rng.uniform(-16.0, 16.0, 55), rng.uniform(0.2, 1.1, 55))
+    )
+    start_away = np.hypot(discs[:, 0], discs[:, 1]) - discs[:, 2]
+    goal_away = np.hypot(discs[:, 0] - goal[0], discs[:, 1] - goal[1]) - discs[:, 2]
+    return discs[(start_away > 2.5) & (goal_away > 2.0)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_goal_is_reached_without_touching_anything(seed: int) -> None:
+    goal = (28.0, float(np.random.default_rng(seed + 100).uniform(-6.0, 6.0)))
+    world = World(scattered(seed, goal), yaw=0.3 * seed)
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(*goal)
+    out = world.run(navigator, 240.0)
+    assert out.state == NavigatorState.REACHED, out.reason
+    assert math.dist((world.x, world.y), goal) < 0.4
+    assert world.nearest > VEHICLE_RADIUS_M
+    assert (out.v, out.w, out.error_code) == (0.0, 0.0, NavigatorError.NONE)
+
+
+def drive(world: World, goal: tuple[float, ...], seconds: float = 300.0) -> NavigatorOutput:
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(*goal)
+    return world.run(navigator, seconds)
+
+
+def test_straight_drive_takes_the_straight_line_and_tells_how_far() -> None:
+    world = World(np.zeros((0, 3)))
+    out = drive(world, (25.0, 0.0, 1.0))
+    assert out.state == NavigatorState.REACHED
+    assert np.abs(np.array(world.driven)[:, 1]).max() < 0.3
+    assert math.remainder(world.yaw - 1.0, 2 * math.pi) == pytest.approx(0.0, abs=0.15)
+    early = world.outputs[5]
+    assert early.distance_remaining_m == pytest.approx(25.0, abs=1.0)
+    assert early.eta_s > 25.0 / 0.7
+    assert len(early.path_xy_m) > 50
+    assert world.states() == {NavigatorState.DRIVING, NavigatorState.REACHED}
+
+
+def test_same_calls_give_the_same_answers() -> None:
+    runs = [World(scattered(3, (28.0, 0.0))) for _ in range(2)]
+    for world in runs:
+        drive(world, (28.0, 0.0), 30.0)
+    assert runs[0].driven == runs[1].driven
+
+
+def test_unseen_ground_is_never_entered_faster_than_it_can_be_stopped_before() -> None:
+    world = World(np.zeros((0, 3)), range_m=3.5)
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(30.0, 0.0)
+    for tick in range(600):
+        if tick % 15 == 0:
+            world.look(navigator)
+            seen_to = world.x + world.range_m
+        out = navigator.step(world.now_ns, world.x, world.y, world.yaw, world.v)
+        if out.state == NavigatorState.REACHED:
+            break
+        world.move(out.v, out.w)
+        assert world.x + world.v**2 / (2 * 0.8) + 1.3 <= seen_to + 0.2
+    assert out.state == NavigatorState.REACHED
+
+
+def test_dead_end_is_left_again() -> None:
+    sides = [(x, y, 0.6) for x in np.arange(8.0, 20.0, 0.8) for y in (-4.0, 4.0)]
+    end = [(20.0, y, 0.6) for y in np.arange(-4.0, 4.1, 0.8)]
+    world = World(np.array(sides + end))
+    out = drive(world, (28.0, 0.0), 400.0)
+    assert out.state == NavigatorState.REACHED, out.reason
+    assert world.nearest > VEHICLE_RADIUS_M
+
+
+def test_goal_inside_an_obstacle_fails_with_a_sentence_near_it() -> None:
+    world = World(np.array([[15.0, 0.0, 1.0]]))
+    out = drive(world, (15.0, 0.0))
+    assert out.state == NavigatorState.FAILED
+    assert out.error_code == NavigatorError.GOAL_OCCUPIED
+    assert "cannot be reached, the path ends" in out.reason
+    assert math.dist((world.x, world.y), (15.0, 0.0)) < 4.0
+    assert world.nearest > VEHICLE_RADIUS_M
+
+
+def test_goal_behind_a_closed_ring_fails_after_a_bounded_number_of_recoveries() -> None:
+    angle = np.linspace(0.0, 2 * math.pi, 60)
+    ring = np.column_stack((20.0 + 5.0 * np.cos(angle), 5.0 * np.sin(angle), np.full(60, 0.5)))
+    world = World(ring)
+    out = drive(world, (20.0, 0.0), 600.0)
+    assert out.state == NavigatorState.FAILED
+    assert out.error_code == NavigatorError.NO_VALID_PATH
+    assert "nearest reachable ground" in out.reason
+    assert 0 < out.recoveries <= NavigatorConfig().max_total_recoveries
+    assert world.nearest > VEHICLE_RADIUS_M
+    assert (out.v, out.w) == (0.0, 0.0)
+
+
+def test_something_the_map_does_not_show_is_backed_away_from_and_gone_round() -> None:
+    world = World(np.zeros((0, 3)), walls=np.array([[12.0, 0.0, 0.6]]))
+    out = drive(world, (24.0, 0.0), 300.0)
+    assert out.state == NavigatorState.REACHED, out.reason
+    assert out.recoveries >= 1
+    assert min(o.v for o in world.outputs) < -0.1
+    assert NavigatorState.RECOVERING in world.states()
+
+
+def test_ground_that_stays_unseen_is_gone_round() -> None:
+    world = World(np.zeros((0, 3)), blind=np.array([[12.0, 0.0, 3.0]]))
+    out = drive(world, (24.0, 0.0), 400.0)
+    assert out.state == NavigatorState.REACHED, out.reason
+    away = np.hypot(*(np.array(world.driven) - [12.0, 0.0]).T)
+    assert away.min() > 1.7
+
+
+def test_moved_obstacle_opens_the_way_again() -> None:
+    wall = np.array([(12.0, y, 0.7) for y in np.arange(-40.0, 40.0, 1.0)])
+    world = World(wall)
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(22.0, 0.0)
+    world.run(navigator, 20.0)
+    world.discs = np.zeros((0, 3))
+    assert world.run(navigator, 200.0).state == NavigatorState.REACHED
+
+
+def test_new_goal_replaces_the_old_and_cancel_stops() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    world.run(navigator, 10.0)
+    navigator.set_goal(0.0, 15.0)
+    assert world.run(navigator, 150.0).state == NavigatorState.REACHED
+    assert math.dist((world.x, world.y), (0.0, 15.0)) < 0.4
+    navigator.set_goal(20.0, 0.0)
+    world.run(navigator, 5.0)
+    navigator.cancel()
+    out = world.run(navigator, 1.0)
+    assert (out.state, out.v, out.w) == (NavigatorState.IDLE, 0.0, 0.0)
+
+
+def test_held_vehicle_is_not_stuck() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    world.look(navigator)
+    for tick in range(300):
+        out = navigator.step(tick * DT_NS, 0.0, 0.0, 0.0, 0.0, held=True)
+    assert out.state == NavigatorState.DRIVING
+    for tick in range(300, 340):
+        out = navigator.step(tick * DT_NS, 0.0, 0.0, 0.0, 0.0)
+    assert out.state == NavigatorState.RECOVERING
+
+
+def test_without_a_map_nothing_moves_and_the_goal_fails() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    out = world.run(navigator, 60.0, look=False)
+    assert out.state == NavigatorState.FAILED
+    assert out.error_code == NavigatorError.NO_MAP
+    assert out.reason == "no terrain map came within 20.0 s"
+    assert all(o.v == o.w == 0.0 for o in world.outputs)
+
+
+def test_time_going_back_starts_the_drive_anew() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    world.run(navigator, 10.0)
+    world.now_ns = 0
+    world.x = world.y = world.yaw = 0.0
+    out = navigator.step(0, 0.0, 0.0, 0.0, 0.0)
+    assert (out.v, out.state) == (0.0, NavigatorState.PLANNING)
+    assert world.run(navigator, 100.0).state == NavigatorState.REACHED
+
+
+class _Hill:
+    bounds_m = (-50.0, -50.0, 50.0, 50.0)
+
+    def slope_rad(self, xy_m: np.ndarray) -> np.ndarray:
+        steep = np.hypot(xy_m[:, 0] - 15.0, xy_m[:, 1]) < 5.0
+        return np.where(steep, math.radians(30.0), 0.0)
+
+
+def test_prior_terrain_guides_the_first_plan_and_bounds_the_goal() -> None:
+    navigator = Navigator(NavigatorConfig(), LIMITS, prior=_Hill())
+    with pytest.raises(PlanningError, match=r"goal x = 80.00 m is outside the terrain"):
+        navigator.set_goal(80.0, 0.0)
+    with pytest.raises(PlanningError, match="goal y = nan: not finite"):
+        navigator.set_goal(0.0, math.nan)
+    assert navigator.state == NavigatorState.IDLE
+    navigator.set_goal(30.0, 0.0)
+    world = World(np.zeros((0, 3)))
+    world.look(navigator)
+    out = navigator.step(0, 0.0, 0.0, 0.0, 0.0)
+    assert np.hypot(*(out.path_xy_m - [15.0, 0.0]).T).min() > 5.5
+
+
+def test_pose_that_is_not_finite_stops() -> None:
+    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    out = navigator.step(0, math.nan, 0.0, 0.0, 0.0)
+    assert (out.v, out.w, out.reason) == (0.0, 0.0, "pose is not finite")

@@ -134,8 +134,11 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     def _publish_diagnostics(self) -> None:
         level, message, values = self.health() if self.active else (WARN, "not active", {})
         if level != self._level:
-            log = self.get_logger().info if level == OK else self.get_logger().warning
-            log(f"diagnostics: {message}")
+            # rclpy keeps one severity per calling line, so each has a line of its own.
+            if level == OK:
+                self.get_logger().info(f"diagnostics: {message}")
+            else:
+                self.get_logger().warning(f"diagnostics: {message}")
             self._level = level
         values = dict(values)
         values["latency_p50_ms"] = self.latency.percentile_ms(50)

@@ -10,13 +10,18 @@ from sensor_msgs.msg import Imu, JointState
 from tf2_msgs.msg import TFMessage
 
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.parameters import declare
 from ilrs_robots.robots.site import initial_pose, load_site
-from ilrs_robots.robots.steps import MAP_FRAME, LocalizationStep, base_frame, odom_frame
+from ilrs_robots.robots.steps import (
+    MAP_FRAME,
+    LocalizationStep,
+    base_frame,
+    dead_reckoning_config_of,
+    odom_frame,
+)
 
 
 class LocalizationNode(ManagedNode):
@@ -29,8 +34,9 @@ class LocalizationNode(ManagedNode):
         """Load robot and start pose, subscribe to the sensors."""
         site, terrain = load_site(self.site_name, seed=self.seed)
         placement = site.robot(self.robot)
-        cfg = declare(self, "dead_reckoning", DeadReckoningConfig())
-        self._step = LocalizationStep(placement.load_model(), self.robot, cfg)
+        model = placement.load_model()
+        cfg = declare(self, "dead_reckoning", dead_reckoning_config_of(model))
+        self._step = LocalizationStep(model, self.robot, cfg)
         self._start_pose: FloatArray = initial_pose(placement, terrain.prior)
         self._moving_at_ns: int | None = None
         self._odom = self.publisher(Odometry, "odom", qos.STREAM)
@@ -48,17 +54,19 @@ class LocalizationNode(ManagedNode):
         return OK, "odometry runs", values
 
     def _on_imu(self, msg: Imu) -> None:
-        self._ensure_started(convert.to_ns(msg.header.stamp))
-        self._step.on_imu(convert.imu_sample(msg))
+        sample = convert.imu_sample(msg)
+        if not self._step.started:
+            self._step.start_level(self._start_pose, sample)
+        self._step.on_imu(sample)
 
     def _on_attitude(self, msg: Imu) -> None:
-        self._ensure_started(convert.to_ns(msg.header.stamp))
-        self._step.on_attitude(convert.attitude_sample(msg))
+        if self._step.started:
+            self._step.on_attitude(convert.attitude_sample(msg))
 
     def _on_joints(self, msg: JointState) -> None:
         begin = perf_counter()
-        stamp_ns = convert.to_ns(msg.header.stamp)
-        self._ensure_started(stamp_ns)
+        if not self._step.started:
+            return
         estimate = self._step.on_joints(convert.joint_sample(msg))
         if estimate is None:
             return
@@ -83,7 +91,3 @@ class LocalizationNode(ManagedNode):
             return
         self._step.start(convert.pose_matrix(msg.pose.pose), convert.to_ns(msg.header.stamp))
         self.get_logger().info("pose reset by initialpose")
-
-    def _ensure_started(self, stamp_ns: int) -> None:
-        if not self._step.started:
-            self._step.start(self._start_pose, stamp_ns)

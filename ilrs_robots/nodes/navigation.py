@@ -97,7 +97,10 @@ class NavigationNode(ManagedNode):
         if self._output is None:
             return WARN, "no odometry yet", {}
         out = self._output
-        values: dict[str, object] = {"state": out.state.value, "distance_remaining_m": out.distance_remaining_m}
+        values: dict[str, object] = {
+            "state": out.state.value,
+            "distance_remaining_m": out.distance_remaining_m,
+        }
         failed = out.state is NavigatorState.FAILED
         return (WARN if failed else OK), out.reason or out.state.value, values
 

@@ -13,7 +13,6 @@ import numpy as np
 from ilrs_robots.core.control.gate import CommandGate, GateDecision
 from ilrs_robots.core.control.navigator import NavigatorOutput
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     AttitudeSample,
@@ -33,6 +32,7 @@ from ilrs_robots.robots.steps import (
     MapUpdate,
     NavigationStep,
     base_frame,
+    dead_reckoning_config_of,
     gate_config_of,
     limits_of,
     navigator_config_of,
@@ -62,7 +62,7 @@ class RobotPipeline:
     def __init__(self, placement: RobotPlacement, model: RobotModel, prior: Dem) -> None:
         self.name = placement.name
         self.tree = new_tree(model, self.name)
-        self.localization = LocalizationStep(model, self.name, DeadReckoningConfig())
+        self.localization = LocalizationStep(model, self.name, dead_reckoning_config_of(model))
         self.mapping = MappingStep(self.name, limits_of(model))
         self.navigation = NavigationStep(model, prior, navigator_config_of(model))
         self.gate = CommandGate(gate_config_of(model))
@@ -79,7 +79,9 @@ class RobotPipeline:
             self.mapping.add(sample)
             return
         if not self.localization.started:
-            self.localization.start(self._start_pose, sample.stamp_ns)
+            if not isinstance(sample, ImuSample):
+                return
+            self.localization.start_level(self._start_pose, sample)
         if isinstance(sample, ImuSample):
             self.localization.on_imu(sample)
         elif isinstance(sample, AttitudeSample):
@@ -96,9 +98,7 @@ class RobotPipeline:
             self._output = self.navigation.step(
                 estimate.stamp_ns, self.T_map_base(), float(estimate.linear_mps[0])
             )
-            command = VelocityCommand(
-                estimate.stamp_ns, self._output.v, self._output.w
-            )
+            command = VelocityCommand(estimate.stamp_ns, self._output.v, self._output.w)
             self.gate.on_command("nav", command)
         if now_ns - self._gate_ns < GATE_PERIOD_NS:
             return None

@@ -15,6 +15,7 @@ import numpy as np
 from ilrs_robots.core import config
 from ilrs_robots.core.cloud.deskew import deskew
 from ilrs_robots.core.config import param
+from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.control.gate import GateConfig
 from ilrs_robots.core.control.navigator import Navigator, NavigatorConfig, NavigatorOutput
 from ilrs_robots.core.control.steering import SteeringKinematics
@@ -44,6 +45,8 @@ from ilrs_robots.core.types import (
 from ilrs_robots.robots.model import RobotModel
 
 MAP_FRAME: Final = "map"
+STANDING_FORCE_TOLERANCE: Final = 0.1
+"""Relative deviation from lunar gravity up to which a specific force shows where down is."""
 
 
 def odom_frame(robot: str) -> str:
@@ -62,6 +65,15 @@ def kinematics_of(model: RobotModel) -> SteeringKinematics:
     steered = np.array([name in wheels.steered for name in wheels.names])
     return SteeringKinematics(
         wheels.positions_xy_m, steered, wheels.radius_m, float(np.deg2rad(wheels.max_steer_deg))
+    )
+
+
+def dead_reckoning_config_of(model: RobotModel) -> DeadReckoningConfig:
+    """Dead reckoning's defaults with the mounts and the gyro of a rover."""
+    return DeadReckoningConfig(
+        imu_rpy_rad=model.imu.rpy_rad,
+        star_tracker_rpy_rad=model.star_tracker.rpy_rad,
+        gyro_noise_rps_sqrt_hz=model.imu.gyro_noise_rps_sqrt_hz,
     )
 
 
@@ -129,6 +141,7 @@ class LocalizationStep:
             wheel_names=model.wheels.names,
             steer_names=model.wheels.steered,
         )
+        self._R_base_imu = se3.from_rpy(np.zeros(3), model.imu.rpy_rad)[:3, :3]
         self.T_map_odom: FloatArray = np.eye(4)
         self.started = False
 
@@ -138,6 +151,24 @@ class LocalizationStep:
         self.T_map_odom = se3.make_transform(position, np.array([1.0, 0.0, 0.0, 0.0]))
         self._filter.reset(np.zeros(3), quat, stamp_ns)
         self.started = True
+
+    def start_level(self, T_map_base: FloatArray, sample: ImuSample) -> None:
+        """Start at a position and heading, with roll and pitch from the specific force.
+
+        A vehicle rarely stands upright, and a map that begins with a wrong tilt keeps it.
+
+        Args:
+            T_map_base: (4, 4) position and heading; its roll and pitch are not used.
+            sample: taken while the vehicle stands.
+        """
+        up = self._R_base_imu @ np.asarray(sample.specific_force_mps2, dtype=np.float64)
+        length = float(np.linalg.norm(up))
+        roll = pitch = 0.0
+        if abs(length / MOON_GRAVITY_MPS2 - 1.0) < STANDING_FORCE_TOLERANCE:
+            roll = float(np.arctan2(up[1], up[2]))
+            pitch = float(np.arctan2(-up[0], np.hypot(up[1], up[2])))
+        position, quat = se3.split_transform(T_map_base)
+        self.start(se3.from_rpy(position, (roll, pitch, se3.yaw_of(quat))), sample.stamp_ns)
 
     def on_imu(self, sample: ImuSample) -> None:
         """Integrate one inertial measurement."""

@@ -35,6 +35,7 @@ class GroundPatch:
         spec: grid of the patch now.
         heights_m: (rows, cols) float32 on it, metres.
         moves: how often the patch has moved.
+        slots: place in the pool of each rock, by id.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class GroundPatch:
         self.moves = -1
         self._centre_m = np.full(2, np.inf)
         self._rocks_at_m = np.full(2, np.inf)
-        self._slots: dict[int, int] = {}
+        self.slots: dict[int, int] = {}
 
     @property
     def geom_name(self) -> str:
@@ -123,6 +124,7 @@ class GroundPatch:
         self._rock_geoms = np.array([model.geom(n).id for n in names], dtype=np.int64)
         bodies = np.array([model.body(n).id for n in names], dtype=np.int64)
         self._rock_mocaps = model.body_mocapid[bodies]
+        self._rock_nodes = model.body_bvhadr[bodies]
         data.mocap_pos[self._rock_mocaps] = _NOWHERE_M
 
     def follow(self, xy_m: FloatArray) -> bool:
@@ -253,14 +255,14 @@ class GroundPatch:
             above = rocks.centre_m[near, 2] + rocks.semi_axes_m[near, 2] - ground
             near = near[np.argsort(-above, kind="stable")[: len(self._rock_geoms)]]
         wanted = {int(rocks.ids[i]): int(i) for i in near}
-        for key in [k for k in self._slots if k not in wanted]:
-            slot = self._slots.pop(key)
+        for key in [k for k in self.slots if k not in wanted]:
+            slot = self.slots.pop(key)
             self._data.mocap_pos[self._rock_mocaps[slot]] = _NOWHERE_M
-        free = iter(sorted(set(range(len(self._rock_geoms))) - set(self._slots.values())))
+        free = iter(sorted(set(range(len(self._rock_geoms))) - set(self.slots.values())))
         for key, index in wanted.items():
-            if key not in self._slots:
-                self._slots[key] = next(free)
-                self._place(self._slots[key], index)
+            if key not in self.slots:
+                self.slots[key] = next(free)
+                self._place(self.slots[key], index)
 
     def _place(self, slot: int, index: int) -> None:
         geom, mocap = self._rock_geoms[slot], self._rock_mocaps[slot]
@@ -269,5 +271,6 @@ class GroundPatch:
         self._model.geom_size[geom] = axes
         self._model.geom_rbound[geom] = axes.max()
         self._model.geom_aabb[geom] = (0.0, 0.0, 0.0, *axes)
+        self._model.bvh_aabb[self._rock_nodes[slot]] = (0.0, 0.0, 0.0, *axes)
         self._data.mocap_pos[mocap] = self._rocks.centre_m[index]
         self._data.mocap_quat[mocap] = (np.cos(half_yaw), 0.0, 0.0, np.sin(half_yaw))

@@ -17,12 +17,14 @@ from ilrs_robots.core.control.navigator import (
 )
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.planning.costmap import CostmapConfig
 from ilrs_robots.core.types import GridSpec
 
 LIMITS = VehicleLimits(math.radians(20.0), 0.24, 0.12, 2.6, 2.1)
 VEHICLE_RADIUS_M = 1.05
 RANGE_M = 12.0
 GRID_M = 0.2
+CONFIG = NavigatorConfig(costmap=CostmapConfig(margin_m=14.0))
 S = 1_000_000_000
 DT_NS = S // 5
 DT = DT_NS / S
@@ -115,7 +117,7 @@ def scattered(seed: int, goal: tuple[float, float]) -> np.ndarray:
 def test_goal_is_reached_without_touching_anything(seed: int) -> None:
     goal = (28.0, float(np.random.default_rng(seed + 100).uniform(-6.0, 6.0)))
     world = World(scattered(seed, goal), yaw=0.3 * seed)
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(*goal)
     out = world.run(navigator, 240.0)
     assert out.state == NavigatorState.REACHED, out.reason
@@ -125,7 +127,7 @@ def test_goal_is_reached_without_touching_anything(seed: int) -> None:
 
 
 def drive(world: World, goal: tuple[float, ...], seconds: float = 300.0) -> NavigatorOutput:
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(*goal)
     return world.run(navigator, seconds)
 
@@ -152,7 +154,7 @@ def test_same_calls_give_the_same_answers() -> None:
 
 def test_unseen_ground_is_never_entered_faster_than_it_can_be_stopped_before() -> None:
     world = World(np.zeros((0, 3)), range_m=3.5)
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(30.0, 0.0)
     for tick in range(600):
         if tick % 15 == 0:
@@ -193,7 +195,7 @@ def test_goal_behind_a_closed_ring_fails_after_a_bounded_number_of_recoveries() 
     assert out.state == NavigatorState.FAILED
     assert out.error_code == NavigatorError.NO_VALID_PATH
     assert "nearest reachable ground" in out.reason
-    assert 0 < out.recoveries <= NavigatorConfig().max_total_recoveries
+    assert 0 < out.recoveries <= CONFIG.max_total_recoveries
     assert world.nearest > VEHICLE_RADIUS_M
     assert (out.v, out.w) == (0.0, 0.0)
 
@@ -218,7 +220,7 @@ def test_ground_that_stays_unseen_is_gone_round() -> None:
 def test_moved_obstacle_opens_the_way_again() -> None:
     wall = np.array([(12.0, y, 0.7) for y in np.arange(-40.0, 40.0, 1.0)])
     world = World(wall)
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(22.0, 0.0)
     world.run(navigator, 20.0)
     world.discs = np.zeros((0, 3))
@@ -227,7 +229,7 @@ def test_moved_obstacle_opens_the_way_again() -> None:
 
 def test_new_goal_replaces_the_old_and_cancel_stops() -> None:
     world = World(np.zeros((0, 3)))
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
     world.run(navigator, 10.0)
     navigator.set_goal(0.0, 15.0)
@@ -242,7 +244,7 @@ def test_new_goal_replaces_the_old_and_cancel_stops() -> None:
 
 def test_held_vehicle_is_not_stuck() -> None:
     world = World(np.zeros((0, 3)))
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
     world.look(navigator)
     for tick in range(300):
@@ -255,7 +257,7 @@ def test_held_vehicle_is_not_stuck() -> None:
 
 def test_without_a_map_nothing_moves_and_the_goal_fails() -> None:
     world = World(np.zeros((0, 3)))
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
     out = world.run(navigator, 60.0, look=False)
     assert out.state == NavigatorState.FAILED
@@ -266,7 +268,7 @@ def test_without_a_map_nothing_moves_and_the_goal_fails() -> None:
 
 def test_time_going_back_starts_the_drive_anew() -> None:
     world = World(np.zeros((0, 3)))
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
     world.run(navigator, 10.0)
     world.now_ns = 0
@@ -285,7 +287,7 @@ class _Hill:
 
 
 def test_prior_terrain_guides_the_first_plan_and_bounds_the_goal() -> None:
-    navigator = Navigator(NavigatorConfig(), LIMITS, prior=_Hill())
+    navigator = Navigator(CONFIG, LIMITS, prior=_Hill())
     with pytest.raises(PlanningError, match=r"goal x = 80.00 m is outside the terrain"):
         navigator.set_goal(80.0, 0.0)
     with pytest.raises(PlanningError, match="goal y = nan: not finite"):
@@ -299,7 +301,7 @@ def test_prior_terrain_guides_the_first_plan_and_bounds_the_goal() -> None:
 
 
 def test_pose_that_is_not_finite_stops() -> None:
-    navigator = Navigator(NavigatorConfig(), LIMITS)
+    navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
     out = navigator.step(0, math.nan, 0.0, 0.0, 0.0)
     assert (out.v, out.w, out.reason) == (0.0, 0.0, "pose is not finite")

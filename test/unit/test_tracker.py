@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,11 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilrs_robots.core.control.path import ArcPath
+from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.control.tracker import PathTracker, TrackerConfig, TrackStatus
 from ilrs_robots.core.errors import ConfigError
 
 CONFIG = TrackerConfig()
 DT = 0.1
+KINEMATICS = SteeringKinematics(
+    np.array([[1.0, 0.9], [1.0, -0.9], [0.0, 0.9], [0.0, -0.9], [-1.0, 0.9], [-1.0, -0.9]]),
+    np.array([True, True, False, False, True, True]),
+    0.28,
+    math.radians(95.0),
+)
 
 
 @dataclass
@@ -152,6 +160,37 @@ def test_passing_by_the_goal_on_an_early_branch_is_not_arrival() -> None:
     tracker.set_path(path)
     assert follow(tracker, robot).done
     assert max(row[0] for row in robot.log) > 7.0
+
+
+@dataclass
+class SteeredRover(Unicycle):
+    """Corner wheels that turn at 30 deg/s; the motion is what all wheels agree on."""
+
+    steer: np.ndarray = field(default_factory=lambda: np.zeros(6))
+
+    def drive(self, v: float, w: float) -> None:
+        wanted, _ = KINEMATICS.inverse(v, w, previous_steer=self.steer)
+        step = math.radians(30.0) * DT
+        self.steer = self.steer + np.clip(wanted - self.steer, -step, step)
+        speed = KINEMATICS.wheel_speeds(v, w, self.steer)
+        self.v, vy, self.w = KINEMATICS.forward(self.steer, speed)
+        middle = self.yaw + 0.5 * self.w * DT
+        self.x += (self.v * math.cos(middle) - vy * math.sin(middle)) * DT
+        self.y += (self.v * math.sin(middle) + vy * math.cos(middle)) * DT
+        self.yaw += self.w * DT
+        self.log.append((self.x, self.y, self.yaw, self.v, self.w))
+
+
+def test_vehicle_whose_wheels_take_time_to_turn_follows_corners() -> None:
+    path = np.array([[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0], [0.0, 14.0]])
+    tracker, robot = PathTracker(CONFIG), SteeredRover(yaw=2.5)
+    tracker.set_path(path, final_yaw_rad=0.0)
+    assert follow(tracker, robot).done
+    driven = np.array(robot.log)[:, :2]
+    legs = np.concatenate([np.linspace(a, b, 100) for a, b in pairwise(path)])
+    away = np.hypot(*(driven[:, np.newaxis] - legs[np.newaxis]).transpose(2, 0, 1)).min(axis=1)
+    assert away.max() < 0.7
+    assert math.dist(driven[-1], path[-1]) < 0.6
 
 
 def test_nothing_to_do_and_bad_input_give_zero() -> None:

@@ -13,20 +13,29 @@ from ilrs_robots.core.control.navigator_types import (
     NavigatorOutput,
     NavigatorState,
 )
-from ilrs_robots.core.control.progress import ApproachMonitor, DrivenTrack, MotionMonitor, Patience
+from ilrs_robots.core.control.progress import DrivenTrack
 from ilrs_robots.core.control.recovery import Recovery
 from ilrs_robots.core.control.terrain_memory import PriorTerrain, TerrainMemory
 from ilrs_robots.core.control.tracker import PathTracker
+from ilrs_robots.core.control.watchdog import Trouble, Watchdog
 from ilrs_robots.core.errors import ConfigError, PlanningError
 from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.planning import costmap as costmap_module
+from ilrs_robots.core.planning import grid_planner
 from ilrs_robots.core.planning.costmap import NavigationCostmap
 from ilrs_robots.core.planning.grid_planner import PlannedPath, plan_path
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
-__all__ = ["Navigator", "NavigatorConfig", "NavigatorError", "NavigatorOutput", "NavigatorState"]
+__all__ = [
+    "Navigator",
+    "NavigatorConfig",
+    "NavigatorError",
+    "NavigatorOutput",
+    "NavigatorState",
+    "warm_up",
+]
 
 _NS = 1e-9
-_MOVING = 0.02
 _FINAL = (NavigatorState.IDLE, NavigatorState.REACHED, NavigatorState.FAILED)
 
 
@@ -52,9 +61,7 @@ class Navigator:
         self._ground = TerrainMemory(config.costmap, limits, prior)
         self._tracker = PathTracker(config.tracker)
         self._track = DrivenTrack()
-        self._motion = MotionMonitor(config.stuck_distance_m, config.stuck_angle_rad)
-        self._approach = ApproachMonitor()
-        self._waiting = Patience()
+        self._watchdog = Watchdog(config, 0.5 * limits.footprint_length_m)
         self._recovery = Recovery(config)
         self._plan: PlannedPath | None = None
         self._goal: tuple[float, float, float | None] | None = None
@@ -144,10 +151,8 @@ class Navigator:
         self._error = NavigatorError.NONE
         self._planned_ns = -(1 << 62)
         self._tracker.clear()
-        self._motion.reset()
-        self._approach.reset()
+        self._watchdog.reset()
         self._recovery.reset()
-        self._waiting.update(0, False)
         self._ground.open_marks()
 
     def _rewind(self, now_ns: int) -> None:
@@ -192,25 +197,24 @@ class Navigator:
     ) -> tuple[float, float]:
         ahead = self._ahead(x, y)
         blocked = ahead is not None and math.isfinite(ahead.closed_m)
-        self._replan_when_due(x, y, blocked)
-        if self._state == NavigatorState.FAILED or self._plan is None:
-            if self._waiting.update(self._now_ns, not held) > self.config.wait_s:
-                self._begin_recovery(x, y, self._reason, None, moved=False)
-            return 0.0, 0.0
-        ahead = self._ahead(x, y)
+        if self._replan_when_due(x, y, blocked):
+            ahead = self._ahead(x, y)
         view = self._ground.view
         if ahead is None or view is None:
+            self._handle(x, y, self._watchdog.without_plan(self._now_ns, self._reason, held))
             return 0.0, 0.0
-        front_m = 0.5 * self.limits.footprint_length_m
-        clear_m = min(ahead.closed_m, ahead.seen_m - front_m)
+        clear_m = min(ahead.closed_m, ahead.seen_m - 0.5 * self.limits.footprint_length_m)
         near_m = view.obstacle_distance_m(x, y)
         v_out, w_out, status = self._tracker.command(x, y, yaw, v, clear_m, near_m)
         self._state, self._reason = NavigatorState.DRIVING, status.reason
         if status.done:
             self._arrive()
             return 0.0, 0.0
-        self._watch(x, y, yaw, (v_out, w_out), ahead, status.remaining_m, held)
-        return (0.0, 0.0) if self._state != NavigatorState.DRIVING else (v_out, w_out)
+        trouble = self._watchdog.driving(
+            self._now_ns, (x, y, yaw), (v_out, w_out), ahead, status.remaining_m, held
+        )
+        self._handle(x, y, trouble)
+        return (v_out, w_out) if trouble is None else (0.0, 0.0)
 
     def _ahead(self, x: float, y: float) -> Ahead | None:
         path, view = self._tracker.path, self._ground.view
@@ -227,17 +231,18 @@ class Navigator:
             settings.planner.escape_m,
         )
 
-    def _replan_when_due(self, x: float, y: float, blocked: bool) -> None:
+    def _replan_when_due(self, x: float, y: float, blocked: bool) -> bool:
+        """Plan anew if it is time; whether the path was replaced."""
         since_s = (self._now_ns - self._planned_ns) * _NS
         pressing = blocked or self._plan is None
         wait_s = self.config.replan_blocked_s if pressing else self.config.replan_better_s
         if since_s < wait_s:
-            return
+            return False
         self._planned_ns = self._now_ns
         self._look()
         costmap, path = self._ground.costmap, self._tracker.path
         if self._goal is None or costmap is None:
-            return
+            return False
         try:
             plan = plan_path(
                 costmap.cost,
@@ -250,54 +255,24 @@ class Navigator:
         except PlanningError as error:
             self._plan, self._reason = None, str(error)
             self._tracker.clear()
-            return
+            return True
         if plan.kept and self._plan is not None:
-            return
+            return False
         self._plan = plan
         self._tracker.set_path(plan.xy_m, self._goal[2] if plan.reached else None)
+        return True
 
-    def _watch(
-        self,
-        x: float,
-        y: float,
-        yaw: float,
-        command: tuple[float, float],
-        ahead: Ahead,
-        remaining_m: float,
-        held: bool,
-    ) -> None:
-        """Begin a recovery when the vehicle is stuck, stands too long, or gets no nearer."""
-        now, settings = self._now_ns, self.config
-        moving = max(abs(command[0]), abs(command[1])) > _MOVING
-        still_s = self._motion.update(now, x, y, yaw, moving and not held)
-        stood_s = self._waiting.update(now, not moving and not held)
-        if still_s > settings.stuck_s:
-            front_m = 0.5 * self.limits.footprint_length_m + 0.5 * settings.mark_radius_m
-            mark = (x + front_m * math.cos(yaw), y + front_m * math.sin(yaw))
-            self._begin_recovery(x, y, f"no motion for {still_s:.0f} s under command", mark, True)
-        elif stood_s > settings.wait_s:
-            what = "closed" if ahead.closed_m <= ahead.seen_m else "not seen"
-            away = min(ahead.closed_m, ahead.seen_m)
-            mark_at = None if what == "closed" else ahead.end_xy_m
-            self._begin_recovery(x, y, f"ground {away:.1f} m ahead is {what}", mark_at, False)
-        elif self._approach.update(now, remaining_m) > settings.no_progress_s:
-            self._approach.reset()
-            reason = f"no nearer to the goal for {settings.no_progress_s:.0f} s"
-            self._begin_recovery(x, y, reason, None, moved=True)
-
-    def _begin_recovery(
-        self, x: float, y: float, cause: str, mark: tuple[float, float] | None, moved: bool
-    ) -> None:
-        if not self._recovery.begin(self._now_ns, x, y, cause, mark, back_up=moved):
-            code = NavigatorError.NO_PROGRESS if moved else NavigatorError.NO_VALID_PATH
-            self._fail(
-                code, f"given up after {self._recovery.total} recoveries: {cause or 'no path'}"
-            )
+    def _handle(self, x: float, y: float, trouble: Trouble | None) -> None:
+        """Begin a recovery, or give up when there were too many."""
+        if trouble is None:
+            return
+        if not self._recovery.begin(self._now_ns, x, y, trouble):
+            code = NavigatorError.NO_PROGRESS if trouble.held_up else NavigatorError.NO_VALID_PATH
+            self._fail(code, f"given up after {self._recovery.total} recoveries: {trouble.cause}")
             return
         self._state, self._reason = NavigatorState.RECOVERING, self._recovery.reason
         self._plan = None
         self._tracker.clear()
-        self._motion.reset()
 
     def _recover_step(
         self, x: float, y: float, yaw: float, v: float, held: bool
@@ -313,8 +288,7 @@ class Navigator:
             self._track.cut(x, y)
             self._state = NavigatorState.PLANNING
             self._planned_ns = -(1 << 62)
-            self._motion.reset()
-            self._waiting.update(self._now_ns, False)
+            self._watchdog.pause()
         return v_out, w_out
 
     def _arrive(self) -> None:
@@ -344,3 +318,9 @@ class Navigator:
             eta_s,
             self._recovery.total,
         )
+
+
+def warm_up() -> None:
+    """Compile every kernel that navigation uses."""
+    grid_planner.warm_up()
+    costmap_module.warm_up()

@@ -7,6 +7,7 @@ import math
 from ilrs_robots.core.control.navigator_types import NavigatorConfig
 from ilrs_robots.core.control.progress import DrivenTrack, MotionMonitor
 from ilrs_robots.core.control.tracker import PathTracker
+from ilrs_robots.core.control.watchdog import Trouble
 from ilrs_robots.core.planning.costmap import NavigationCostmap
 
 _NS = 1e-9
@@ -38,15 +39,7 @@ class Recovery:
         self._back_up = False
         self._backing = False
 
-    def begin(
-        self,
-        now_ns: int,
-        x: float,
-        y: float,
-        cause: str,
-        mark: tuple[float, float] | None,
-        back_up: bool,
-    ) -> bool:
+    def begin(self, now_ns: int, x: float, y: float, trouble: Trouble) -> bool:
         """Begin a recovery; False when no more are allowed."""
         if self._place is None or (
             math.dist(self._place, (x, y)) > self._config.recovered_after_m
@@ -59,11 +52,11 @@ class Recovery:
         self._place = (x, y) if self._here == 0 else self._place
         self._here += 1
         self.total += 1
-        self._mark = mark
-        self._back_up = back_up or mark is not None or self._here > 1
+        self._mark = trouble.mark_xy_m
+        self._back_up = trouble.held_up or self._mark is not None or self._here > 1
         self._look_until_ns = now_ns + round(self._config.look_s / _NS)
         self._backing = False
-        self.reason = f"stopped to look: {cause}"
+        self.reason = f"stopped to look: {trouble.cause}"
         return True
 
     def step(

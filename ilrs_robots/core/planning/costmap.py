@@ -8,51 +8,14 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numba import njit
 
-from ilrs_robots.core import config
-from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.planning.costmap_config import CostmapConfig, region
+from ilrs_robots.core.planning.costmap_kernels import inflate, pool
 from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
 
-
-@dataclass(frozen=True)
-class CostmapConfig:
-    """Resolution, what unseen ground costs, and how far hazards are kept away."""
-
-    resolution_m: float = param(0.25, doc="cell size", unit="m", low=0.02, high=10.0)
-    margin_m: float = param(
-        25.0, doc="ground around start and goal that is planned on", unit="m", low=1.0, high=1000.0
-    )
-    max_cells: int = param(4_000_000, doc="largest map", low=100, high=100_000_000)
-    lethal_cost: float = param(0.99, doc="cost from which a cell is closed", low=0.1, high=1.0)
-    unseen_cost: float = param(0.1, doc="least cost of ground not yet seen", low=0.0, high=0.98)
-    lethal_radius_m: float = param(
-        1.25, doc="the vehicle's centre stays this far from closed cells", unit="m", low=0.0
-    )
-    near_cost: float = param(0.75, doc="cost just outside that radius", low=0.0, high=0.98)
-    decay_length_m: float = param(
-        0.6, doc="distance over which that cost falls by e", unit="m", low=0.01, high=100.0
-    )
-    decay_radius_m: float = param(
-        3.0, doc="distance beyond which hazards cost nothing", unit="m", low=0.0, high=100.0
-    )
-    prior_max_cost: float = param(
-        0.6, doc="prior cost of a slope at the limit", low=0.0, high=0.98
-    )
-    prior_slope_margin_rad: float = param(
-        0.09, doc="excess over the slope limit that closes a prior cell", unit="rad", low=0.0
-    )
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        config.check(self)
-        if self.decay_radius_m < self.lethal_radius_m:
-            raise ConfigError(
-                f"decay_radius_m = {self.decay_radius_m} m: must not be below lethal_radius_m = "
-                f"{self.lethal_radius_m} m"
-            )
+__all__ = ["CostmapConfig", "NavigationCostmap", "prior_cost", "region", "warm_up"]
 
 
 class SlopeSource(Protocol):
@@ -172,7 +135,7 @@ class NavigationCostmap:
         yaw = math.atan2(T_map_odom[1, 0], T_map_odom[0, 0])
         first = T_map_odom @ [obs_spec.origin_x_m, obs_spec.origin_y_m, 0.0, 1.0]
         res, step = self.spec.resolution_m, obs_spec.resolution_m / self.spec.resolution_m
-        _pool(
+        pool(
             np.ascontiguousarray(cost, dtype=np.float32),
             (first[0] - self.spec.origin_x_m) / res,
             (first[1] - self.spec.origin_y_m) / res,
@@ -230,7 +193,7 @@ class NavigationCostmap:
         distance = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
         cost = np.empty(self.spec.shape, np.float32)
         clearance = np.empty(self.spec.shape, np.float32)
-        _inflate(
+        inflate(
             base,
             distance,
             self.spec.resolution_m,
@@ -241,61 +204,6 @@ class NavigationCostmap:
         )
         self._layers.cost, self._layers.clearance = cost, clearance
         self._stale = False
-
-
-@njit(cache=True)
-def _pool(  # type: ignore[no-untyped-def]  # pragma: no cover
-    cost, col0, row0, cos, sin, lethal, enough, pooled, hits, observed
-):
-    """Highest cost per cell, then newest wins; places are in cells of the target grid."""
-    rows, cols = observed.shape
-    pooled[:] = -1.0
-    hits[:] = 0
-    half = 0.5 * (abs(cos) + abs(sin)) - 1e-6
-    for r in range(cost.shape[0]):
-        for c in range(cost.shape[1]):
-            value = cost[r, c]
-            if np.isnan(value):
-                continue
-            x = col0 + c * cos - r * sin
-            y = row0 + c * sin + r * cos
-            reach = half if value >= lethal else max(half - 0.5, 0.0)
-            for row in range(
-                max(int(np.floor(y - reach + 0.5)), 0),
-                min(int(np.floor(y + reach + 0.5)) + 1, rows),
-            ):
-                for col in range(
-                    max(int(np.floor(x - reach + 0.5)), 0),
-                    min(int(np.floor(x + reach + 0.5)) + 1, cols),
-                ):
-                    hits[row, col] += 1
-                    if value > pooled[row, col]:
-                        pooled[row, col] = value
-    for row in range(rows):
-        for col in range(cols):
-            if hits[row, col] == 0:
-                continue
-            value = min(pooled[row, col], np.float32(1.0))
-            old = observed[row, col]
-            if hits[row, col] >= enough or np.isnan(old) or value > old:
-                observed[row, col] = value
-
-
-@njit(cache=True)
-def _inflate(base, distance, resolution, radii, near_cost, cost, clearance):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Close what is within the first radius of a closed cell's edge; soft cost to the second."""
-    closed, soft, length = radii
-    for row in range(base.shape[0]):
-        for col in range(base.shape[1]):
-            away = max(distance[row, col] - 0.5, 0.0) * resolution
-            clearance[row, col] = min(away, 1000.0)
-            value = base[row, col]
-            if distance[row, col] < 0.5 or away < closed:
-                cost[row, col] = 1.0
-            elif away < soft:
-                cost[row, col] = max(value, near_cost * np.exp((closed - away) / length))
-            else:
-                cost[row, col] = value
 
 
 def prior_cost(
@@ -325,27 +233,6 @@ def prior_cost(
     cost = np.minimum(settings.prior_max_cost * share**2, 0.95)
     closed = slope > limits.max_slope_rad + settings.prior_slope_margin_rad
     return np.where(closed, 1.0, cost).astype(np.float32)
-
-
-def region(
-    config: CostmapConfig, points_xy_m: FloatArray, bounds_m: tuple[float, ...] | None = None
-) -> GridSpec:
-    """Grid around points with the margin, on the lattice of whole multiples of the resolution.
-
-    Args:
-        config: resolution and margin.
-        points_xy_m: (N, 2) map.
-        bounds_m: x_min, y_min, x_max, y_max that the grid must not leave, or None.
-    """
-    low = points_xy_m.min(axis=0) - config.margin_m
-    high = points_xy_m.max(axis=0) + config.margin_m
-    if bounds_m is not None:
-        low, high = np.maximum(low, bounds_m[:2]), np.minimum(high, bounds_m[2:])
-    first = np.ceil(low / config.resolution_m).astype(int)
-    last = np.floor(high / config.resolution_m).astype(int)
-    cols, rows = np.maximum(last - first + 1, 1)
-    origin = first * config.resolution_m
-    return GridSpec(float(origin[0]), float(origin[1]), config.resolution_m, int(rows), int(cols))
 
 
 def warm_up() -> None:

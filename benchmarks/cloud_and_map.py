@@ -59,6 +59,20 @@ def times_ms(work: Callable[[], Any], repeats: int) -> list[float]:
     return out
 
 
+def pair_ms(
+    ours: Callable[[], Any], peer: Callable[[], Any], repeats: int
+) -> tuple[list[float], list[float]]:
+    """Durations of warm runs in turn, so that a busy machine slows both alike."""
+    both: tuple[list[float], list[float]] = ([], [])
+    for k in range(repeats + 2):
+        for work, out in zip((ours, peer), both, strict=True):
+            begin = perf_counter()
+            work()
+            if k > 1:
+                out.append((perf_counter() - begin) * 1e3)
+    return both
+
+
 def row(
     what: str,
     ours: list[float],
@@ -142,24 +156,23 @@ def binned_statistics(points: np.ndarray) -> None:
         )
 
 
-def voxel_peers(points: np.ndarray, repeats: int) -> Iterator[tuple[str, list[float]]]:
-    """Durations of the voxel filters of Open3D and small_gicp, where they are installed."""
+def fusion_peers(points: np.ndarray) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """What else bins points, where it is installed."""
+    yield "numpy bincount x3, same transform and index", lambda: bincounts(points)
+    yield "scipy binned_statistic_2d mean + max", lambda: binned_statistics(points)
     try:
         import open3d
     except (ImportError, OSError):
         pass
     else:
         cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points.astype(float)))
-        yield "open3d voxel_down_sample", times_ms(lambda: cloud.voxel_down_sample(0.1), repeats)
+        yield "open3d voxel_down_sample", lambda: cloud.voxel_down_sample(0.1)
     try:
         import small_gicp
     except (ImportError, OSError):
         return
     cloud64 = small_gicp.PointCloud(points.astype(float))
-    yield (
-        "small_gicp voxelgrid_sampling",
-        times_ms(lambda: small_gicp.voxelgrid_sampling(cloud64, 0.1), repeats),
-    )
+    yield "small_gicp voxelgrid_sampling", lambda: small_gicp.voxelgrid_sampling(cloud64, 0.1)
 
 
 def decoding(repeats: int) -> Iterator[dict[str, Any]]:
@@ -185,17 +198,23 @@ def decoding(repeats: int) -> Iterator[dict[str, Any]]:
         "offsets": [f.offset for f in FIELDS],
         "itemsize": STEP,
     }
+    view_times = pair_ms(
+        lambda: structured_view(*message),
+        lambda: np.frombuffer(data, np.dtype(dtype)),
+        10 * repeats,
+    )
+    gather_times = pair_ms(lambda: decode_cloud(*message, 0, "lidar"), gather, repeats)
     yield row(
         "PointCloud2 view, 131072 points",
-        times_ms(lambda: structured_view(*message), 10 * repeats),
+        view_times[0],
         "numpy.frombuffer with a dtype built per message",
-        times_ms(lambda: np.frombuffer(data, np.dtype(dtype)), 10 * repeats),
+        view_times[1],
     )
     yield row(
         "PointCloud2 gathered, 131072 points",
-        times_ms(lambda: decode_cloud(*message, 0, "lidar"), repeats),
+        gather_times[0],
         "numpy: stack columns, mask what is not finite",
-        times_ms(gather, repeats),
+        gather_times[1],
         count,
     )
     cloud = decode_cloud(*message, 0, "lidar")
@@ -211,15 +230,12 @@ def fusion(repeats: int, quick: bool) -> Iterator[dict[str, Any]]:
         works["1.0M points shuffled"] = shuffled
     for what, points in works.items():
         built = ElevationMap(CONFIG, (3.0, 2.0))
-        ours = times_ms(lambda p=points, m=built: m.update(p, T_ODOM_LIDAR, 0), repeats)
-        name = f"fuse {what} into 400 x 400"
-        peer = times_ms(lambda p=points: bincounts(p), repeats)
-        yield row(name, ours, "numpy bincount x3, same transform and index", peer, len(points))
-        few = max(repeats // 5, 3)
-        peer = times_ms(lambda p=points: binned_statistics(p), few)
-        yield row(name, ours, "scipy binned_statistic_2d mean + max", peer, len(points))
-        for label, peer in voxel_peers(points, few):
-            yield row(name, ours, label, peer, len(points))
+        for label, peer in fusion_peers(points):
+            few = repeats if label.startswith("numpy") else max(repeats // 5, 3)
+            ours, theirs = pair_ms(
+                lambda p=points, m=built: m.update(p, T_ODOM_LIDAR, 0), peer, few
+            )
+            yield row(f"fuse {what} into 400 x 400", ours, label, theirs, len(points))
     yield row("full update of a real 107k scan: move, fuse, age", moving_updates(4 * repeats))
 
 

@@ -269,11 +269,11 @@ def layers(repeats: int) -> Iterator[dict[str, Any]]:
         built.update(real_scan(), T_ODOM_LIDAR, k)
     ground, upper = built.layer("elevation"), built.layer("upper_bound")
     yield row(
-        "hazard layers and inflated cost, 400 x 400",
+        "hazard layers and cost, 400 x 400",
         times_ms(
             lambda: traversability.traversability(ground, 0.1, LIMITS, upper_bound=upper), repeats
         ),
-        "ten cv2 box filters of a plane fit alone, no step, cost or inflation",
+        "ten cv2 box filters of a plane fit alone, no step or cost",
         times_ms(lambda: box_filter_planes(ground), repeats),
     )
     hazards = traversability.traversability(ground, 0.1, LIMITS, upper_bound=upper)

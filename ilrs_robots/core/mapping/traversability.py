@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -80,21 +81,32 @@ class TraversabilityLayers:
         step_m: step height, float32.
         roughness_m: root mean square residual to the plane, float32.
         cost: 0..1 float32, of the cell itself; lethal is 1.0.
-        inflated_cost: cost for the vehicle's centre, float32: 1.0 within half the width plus the
-            margin of a lethal cell, also where nothing was seen; decays beyond.
         lethal: bool, where ``cost`` is 1.0.
         filled: bool, cells whose height is interpolated.
         reason: uint8 index into ``REASONS`` of what dominates the cost.
+        resolution_m: cell size.
+        inflation_m: half the vehicle's width plus the margin.
+        decay_m: border beyond it.
     """
 
     slope_rad: Float32Array
     step_m: Float32Array
     roughness_m: Float32Array
     cost: Float32Array
-    inflated_cost: Float32Array
     lethal: BoolArray
     filled: BoolArray
     reason: NDArray[np.uint8]
+    resolution_m: float
+    inflation_m: float
+    decay_m: float
+
+    @cached_property
+    def inflated_cost(self) -> Float32Array:
+        """Cost for the vehicle's centre, float32, made when it is first asked for.
+
+        1.0 within ``inflation_m`` of a lethal cell, also where nothing was seen; decays beyond.
+        """
+        return inflate(self.cost, self.resolution_m, self.inflation_m, self.decay_m)
 
 
 @njit(cache=True, error_model="numpy")
@@ -222,10 +234,10 @@ def _combine(
         cost.ravel(), lethal.ravel(), reason.ravel(),
     )  # fmt: skip
     radius_m = 0.5 * limits.footprint_width_m + cfg.margin_m
-    inflated = inflate(cost, resolution_m, radius_m, cfg.decay_m)
     return TraversabilityLayers(
-        slope_rad, step_m, roughness_m, cost, inflated, lethal, filled, reason
-    )
+        slope_rad, step_m, roughness_m, cost, lethal, filled, reason, resolution_m, radius_m,
+        cfg.decay_m,
+    )  # fmt: skip
 
 
 def warm_up() -> None:

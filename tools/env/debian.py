@@ -32,9 +32,9 @@ class Need:
         return self.probe.partition(":")[0]
 
     @property
-    def subject(self) -> str:
-        """Return the name of what the probe looks for."""
-        return self.probe.partition(":")[2]
+    def subjects(self) -> list[str]:
+        """Return the names of what the probe looks for; one of them is enough."""
+        return self.probe.partition(":")[2].split("|")
 
 
 def read_needs(path: Path = LIST) -> list[Need]:
@@ -65,7 +65,11 @@ def missing(sections: Iterable[str]) -> list[Need]:
         "header": lambda name: (include / name).is_file(),
         "library": loader.finds,
     }
-    return [n for n in read_needs() if n.section in wanted and not probes[n.kind](n.subject)]
+    return [
+        need
+        for need in read_needs()
+        if need.section in wanted and not any(map(probes[need.kind], need.subjects))
+    ]
 
 
 def ensure(sections: Iterable[str], say: Callable[[str], None]) -> None:
@@ -75,7 +79,7 @@ def ensure(sections: Iterable[str], say: Callable[[str], None]) -> None:
     if not lacking:
         return
     if shutil.which("apt-get") is None:
-        listed = ", ".join(f"{n.subject} (Debian: {n.packages[0]})" for n in lacking)
+        listed = ", ".join(f"{n.subjects[0]} (Debian: {n.packages[0]})" for n in lacking)
         raise SetupError(f"this machine lacks {listed}: install them with its package manager")
     if os.geteuid() != 0:
         raise SetupError(
@@ -87,7 +91,7 @@ def ensure(sections: Iterable[str], say: Callable[[str], None]) -> None:
     _apt("install", "-y", "-q", "--no-install-recommends", *names.split())
     lacking = missing(sections)
     if lacking:
-        listed = ", ".join(f"{n.subject} ({'|'.join(n.packages)})" for n in lacking)
+        listed = ", ".join(f"{n.subjects[0]} ({'|'.join(n.packages)})" for n in lacking)
         raise SetupError(f"apt-get installed the packages, but still missing: {listed}")
 
 

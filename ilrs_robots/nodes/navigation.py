@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from nav2_msgs.action import NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
@@ -48,6 +49,7 @@ class _ActiveGoal:
     finished: Future
     started_ns: int
     result: NavigateToPose.Result
+    goal_xy_m: FloatArray = field(default_factory=lambda: np.zeros(2))
 
 
 class NavigationNode(ManagedNode):
@@ -177,7 +179,10 @@ class NavigationNode(ManagedNode):
         eta_ns = int(out.eta_s * 1e9) if math.isfinite(out.eta_s) else 0
         msg.estimated_time_remaining = Duration(nanoseconds=eta_ns).to_msg()
         msg.number_of_recoveries = out.recoveries
-        msg.distance_remaining = float(out.distance_remaining_m)
+        left_m = out.distance_remaining_m
+        if not len(out.path_xy_m) and self._pose is not None:
+            left_m = float(np.linalg.norm(self._pose[:2, 3] - self._active.goal_xy_m))
+        msg.distance_remaining = left_m
         return msg
 
     # -- goals ------------------------------------------------------------------------------
@@ -193,14 +198,14 @@ class NavigationNode(ManagedNode):
         goal = _ActiveGoal(handle, Future(), max(self._control_ns, 0), NavigateToPose.Result())
         self._active = goal
         try:
-            self._take(handle.request.pose)
+            goal.goal_xy_m = self._take(handle.request.pose)
         except IlrsError as error:
             self._step.navigator.cancel()
             self._finish("abort", INVALID_GOAL, str(error))
         await goal.finished
         return goal.result
 
-    def _take(self, pose: PoseStamped) -> None:
+    def _take(self, pose: PoseStamped) -> FloatArray:
         frame = pose.header.frame_id or MAP_FRAME
         T_map_goal = convert.pose_matrix(pose.pose)
         if frame != MAP_FRAME:
@@ -211,6 +216,7 @@ class NavigationNode(ManagedNode):
         x, y = (float(v) for v in T_map_goal[:2, 3])
         self._step.navigator.set_goal(x, y, se3.yaw_of(se3.split_transform(T_map_goal)[1]))
         self.get_logger().info(f"goal ({x:.1f}, {y:.1f}) m in map")
+        return T_map_goal[:2, 3]
 
     def _finish(self, how: str, code: int, sentence: str) -> None:
         active, self._active = self._active, None

@@ -97,7 +97,7 @@ def operator(graph: Any) -> Operator:
 @pytest.mark.parametrize(
     ("goal", "frame", "words"),
     [
-        ((float("nan"), 0.0), "map", "nan"),
+        ((float("nan"), 0.0), "map", "not finite"),
         ((1e6, 0.0), "map", "1000000"),
         ((5.0, 0.0), "no_such_frame", "no_such_frame"),
     ],

@@ -71,6 +71,9 @@ class Peer:
             )
         )
 
+    def now_ns(self) -> int:
+        return int(self.node.get_clock().now().nanoseconds)
+
     def send(self, msg: PointCloud2) -> None:
         self.points.publish(msg)
 
@@ -88,7 +91,7 @@ def peer(graph: Any) -> Peer:
     return made
 
 
-def drive_one_scan(graph: Any, peer: Peer, stamp_ns: int) -> OccupancyGrid:
+def drive_one_scan(graph: Any, peer: Peer) -> OccupancyGrid:
     """Send scans until one came back as a map (best-effort scans may be lost)."""
     before = len(peer.costs)
     attempt = 0
@@ -96,9 +99,9 @@ def drive_one_scan(graph: Any, peer: Peer, stamp_ns: int) -> OccupancyGrid:
     def came_back() -> bool:
         nonlocal attempt
         if attempt % 25 == 0:
-            stamp = stamp_ns + attempt * 1_000_000
-            peer.send_pose(stamp)
-            peer.send(convert.cloud_message(flat_cloud(stamp)))
+            stamp_ns = peer.now_ns()
+            peer.send_pose(stamp_ns)
+            peer.send(convert.cloud_message(flat_cloud(stamp_ns)))
         attempt += 1
         return len(peer.costs) > before
 
@@ -107,7 +110,7 @@ def drive_one_scan(graph: Any, peer: Peer, stamp_ns: int) -> OccupancyGrid:
 
 
 def test_flat_ground_is_seen_free_and_the_rest_stays_unknown(graph: Any, peer: Peer) -> None:
-    msg = drive_one_scan(graph, peer, 1_000_000_000)
+    msg = drive_one_scan(graph, peer)
     cost, spec = convert.occupancy_cost(msg)
     row, col = spec.cell_of(np.array([[3.0, 2.0], [-4.0, 1.0], [15.0, 15.0]]))
     seen = cost[row, col]
@@ -117,12 +120,12 @@ def test_flat_ground_is_seen_free_and_the_rest_stays_unknown(graph: Any, peer: P
     assert msg.header.frame_id == "long_range/odom"
 
 
-def bad_cloud(kind: str) -> PointCloud2:
-    good = convert.cloud_message(flat_cloud(2_000_000_000))
+def bad_cloud(kind: str, stamp_ns: int) -> PointCloud2:
+    good = convert.cloud_message(flat_cloud(stamp_ns))
     if kind == "empty":
         good.width, good.row_step, good.data = 0, 0, array("B")
     elif kind == "all_nan":
-        cloud = flat_cloud(2_000_000_000)
+        cloud = flat_cloud(stamp_ns)
         cloud.xyz_m[:] = np.nan
         good = convert.cloud_message(cloud)
     elif kind == "truncated":
@@ -136,20 +139,19 @@ def bad_cloud(kind: str) -> PointCloud2:
 def test_a_bad_cloud_is_counted_by_reason_and_the_map_lives_on(
     graph: Any, peer: Peer, kind: str
 ) -> None:
-    before = convert.occupancy_cost(drive_one_scan(graph, peer, 1_000_000_000))[0]
+    before = convert.occupancy_cost(drive_one_scan(graph, peer))[0]
     turns = 0
 
     def counted() -> bool:
         nonlocal turns
         if turns % 25 == 0:
-            msg = bad_cloud(kind)
-            peer.send(msg)
+            peer.send(bad_cloud(kind, peer.now_ns()))
         turns += 1
         return any(key.startswith("dropped_") for key in peer.health)
 
     graph.until(counted, f"the count of {kind} clouds")
     assert [k for k in peer.health if k.startswith("dropped_")] == [f"dropped_{kind}"]
-    after = convert.occupancy_cost(drive_one_scan(graph, peer, 3_000_000_000))[0]
+    after = convert.occupancy_cost(drive_one_scan(graph, peer))[0]
     known = ~np.isnan(before)
     assert np.all(~np.isnan(after[known]))
 

@@ -8,6 +8,8 @@ Reference: Wald et al. 2014 (Embree), through Open3D's ``RaycastingScene``.
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 from ilrs_robots.sim.config import LATTICE_M
 from ilrs_robots.sim.terrain import RockSet, Terrain
 
-_RING_BEYOND_M = 2.0
+_RING_RATIOS = (2, 4, 2)  # spacing of each ring over that of the level inside it
 _ROCK_LEVELS_M = ((8.0, 3), (16.0, 2), (30.0, 1))  # distance below which a subdivision is used
 _ROCK_SKIP_PER_M = 0.0015  # a rock lower than this per metre of distance is left out
 
@@ -92,16 +94,18 @@ def build_scene(
 def ground_meshes(
     terrain: Terrain, spec: GridSpec, heights_m: Float32Array, reach_m: float, origin_m: FloatArray
 ) -> list[tuple[Float32Array, Faces]]:
-    """The patch and rings of doubling spacing around it, stitched without gaps.
+    """The patch and ever coarser rings around it, stitched without gaps.
 
     The outermost samples of each level are laid onto the straight edges of the next level's
     triangles, so that neighbours share their border exactly.
     """
     half = 0.5 * (spec.rows - 1) * spec.resolution_m
     grids = [(spec, np.asarray(heights_m, dtype=np.float32), 0)]
-    while half < reach_m:
+    for ratio in itertools.chain(_RING_RATIOS, itertools.repeat(2)):
+        if half >= reach_m:
+            break
         inner = grids[-1][0]
-        outer, hole = _next_level(inner, half, reach_m)
+        outer, hole = _next_level(inner, ratio, half, reach_m)
         heights = np.asarray(terrain.grid(outer), dtype=np.float32)
         grids[-1] = (inner, _laid_on(grids[-1][1], heights, hole), grids[-1][2])
         grids.append((outer, heights, hole))
@@ -109,12 +113,19 @@ def ground_meshes(
     return [_mesh(s, h, hole, origin_m) for s, h, hole in grids]
 
 
-def _next_level(inner: GridSpec, half_m: float, reach_m: float) -> tuple[GridSpec, int]:
-    """Grid of twice the spacing around ``inner``, and the width in cells of its frame."""
-    step = 2.0 * inner.resolution_m
-    wanted = min(2.0 * half_m, max(reach_m, half_m + 4.0 * step))
-    frame = int(np.ceil((wanted - half_m) / step - 1e-9))
-    side = (inner.rows - 1) // 2 + 1 + 2 * frame
+def _next_level(
+    inner: GridSpec, ratio: int, half_m: float, reach_m: float
+) -> tuple[GridSpec, int]:
+    """Grid of ``ratio`` times the spacing around ``inner``; the width in cells of its frame.
+
+    A ring doubles the half side, and stops where ``reach_m`` is covered.
+    """
+    step = ratio * inner.resolution_m
+    wanted = min(2.0 * half_m, max(reach_m, half_m + step))
+    if wanted + 2.0 * step > reach_m:
+        wanted = reach_m
+    frame = math.ceil((wanted - half_m) / step - 1e-9)
+    side = (inner.rows - 1) // ratio + 1 + 2 * frame
     origin = (inner.origin_x_m - frame * step, inner.origin_y_m - frame * step)
     return GridSpec(*origin, step, side, side), frame
 
@@ -125,10 +136,8 @@ def _laid_on(fine: Float32Array, coarse: Float32Array, frame: int) -> Float32Arr
     hole = coarse[frame : coarse.shape[0] - frame, frame : coarse.shape[1] - frame]
     for place in (np.s_[0, :], np.s_[-1, :], np.s_[:, 0], np.s_[:, -1]):
         edge = hole[place]
-        border = np.empty(2 * len(edge) - 1, dtype=np.float32)
-        border[::2] = edge
-        border[1::2] = 0.5 * (edge[1:] + edge[:-1])
-        laid[place] = border
+        along = np.linspace(0.0, len(edge) - 1.0, fine.shape[0])
+        laid[place] = np.interp(along, np.arange(len(edge)), edge)
     return laid
 
 

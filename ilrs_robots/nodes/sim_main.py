@@ -10,12 +10,13 @@ from rclpy.logging import get_logger
 
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
-from ilrs_robots.nodes.runtime import end_with_parent, notify
+from ilrs_robots.nodes.runtime import end_with_parent, keep_freed_memory, notify
 
 
 def main(args: list[str] | None = None) -> int:
     """Run until asked to end; 1 when the world cannot be built or breaks."""
     end_with_parent()
+    keep_freed_memory()
     rclpy.init(args=args)
     node: EmbeddedSimNode | None = None
     try:

@@ -12,13 +12,19 @@ from std_srvs.srv import Empty
 
 from ilrs_robots.core import warm
 from ilrs_robots.core.errors import InvalidCloudError
-from ilrs_robots.core.mapping.elevation_map import ElevationMapConfig
 from ilrs_robots.core.mapping.traversability import TraversabilityConfig
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.managed import ERROR, OK, WARN, ManagedNode
 from ilrs_robots.nodes.parameters import declare, declare_one
 from ilrs_robots.robots.site import load_placement
-from ilrs_robots.robots.steps import MappingConfig, MappingStep, MapUpdate, limits_of, odom_frame
+from ilrs_robots.robots.steps import (
+    MappingConfig,
+    MappingStep,
+    MapUpdate,
+    limits_of,
+    map_config_of,
+    odom_frame,
+)
 
 if TYPE_CHECKING:
     from ilrs_robots.nodes.transforms import TransformListener
@@ -39,7 +45,7 @@ class TerrainMappingNode(ManagedNode):
         self._step = MappingStep(
             self.robot,
             limits_of(model),
-            declare(self, "map", ElevationMapConfig()),
+            declare(self, "map", map_config_of(model)),
             declare(self, "traversability", TraversabilityConfig()),
             declare(self, "mapping", MappingConfig()),
         )

@@ -35,6 +35,7 @@ from ilrs_robots.robots.steps import (
     dead_reckoning_config_of,
     gate_config_of,
     limits_of,
+    map_config_of,
     navigator_config_of,
     new_tree,
     odom_frame,
@@ -63,7 +64,7 @@ class RobotPipeline:
         self.name = placement.name
         self.tree = new_tree(model, self.name)
         self.localization = LocalizationStep(model, self.name, dead_reckoning_config_of(model))
-        self.mapping = MappingStep(self.name, limits_of(model))
+        self.mapping = MappingStep(self.name, limits_of(model), map_config_of(model))
         self.navigation = NavigationStep(model, prior, navigator_config_of(model))
         self.gate = CommandGate(gate_config_of(model))
         self._start_pose = initial_pose(placement, prior)

@@ -88,6 +88,16 @@ def limits_of(model: RobotModel) -> VehicleLimits:
     )
 
 
+def map_config_of(model: RobotModel) -> ElevationMapConfig:
+    """The map's defaults with the range and the noise of a rover's lidar."""
+    lidar = model.lidar
+    return ElevationMapConfig(
+        range_min_m=lidar.range_min_m,
+        range_max_m=lidar.range_max_m,
+        range_sigma_m=lidar.range_sigma_m,
+    )
+
+
 def navigator_config_of(model: RobotModel) -> NavigatorConfig:
     """The navigator's defaults with the speed limits of a rover."""
     return NavigatorConfig(
@@ -265,9 +275,12 @@ class MappingStep:
     def traversability(self) -> tuple[TraversabilityLayers, GridSpec]:
         """Hazard layers of the current window, with the window (odom frame)."""
         spec = self.map.spec
-        surface = self.map.layer("upper_bound")
         layers = traversability(
-            surface, spec.resolution_m, self.limits, self.traversability_config
+            self.map.layer("elevation"),
+            spec.resolution_m,
+            self.limits,
+            self.traversability_config,
+            self.map.layer("upper_bound"),
         )
         return layers, spec
 

@@ -13,7 +13,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
-from ilrs_robots.nodes.parameters import declare
+from ilrs_robots.nodes.parameters import declare, declare_one
 from ilrs_robots.robots.site import initial_pose, load_site
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
@@ -22,6 +22,10 @@ from ilrs_robots.robots.steps import (
     dead_reckoning_config_of,
     odom_frame,
 )
+
+_NEVER_NS = -(10**18)
+_JITTER_NS = 1_000_000
+"""Samples that come a little early still count as due."""
 
 
 class LocalizationNode(ManagedNode):
@@ -38,7 +42,9 @@ class LocalizationNode(ManagedNode):
         cfg = declare(self, "dead_reckoning", dead_reckoning_config_of(model))
         self._step = LocalizationStep(model, self.robot, cfg)
         self._start_pose: FloatArray = initial_pose(placement, terrain.prior)
-        self._moving_at_ns: int | None = None
+        period_s = float(declare_one(self, "publish_period_s", 0.04, "odom and /tf period [s]"))
+        self._period_ns = int(period_s * 1e9) - _JITTER_NS
+        self._sent_ns = _NEVER_NS
         self._odom = self.publisher(Odometry, "odom", qos.STREAM)
         self._tf = self.publisher(TFMessage, "/tf", qos.TF)
         self.subscribe(Imu, "imu/data", self._on_imu, qos.STREAM)
@@ -49,7 +55,7 @@ class LocalizationNode(ManagedNode):
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Report refused measurements and whether odometry runs."""
         values: dict[str, object] = dict(self._step.counters)
-        if self._moving_at_ns is None:
+        if self._sent_ns == _NEVER_NS:
             return WARN, "no odometry yet: no joint states with IMU data have come", values
         return OK, "odometry runs", values
 
@@ -70,7 +76,10 @@ class LocalizationNode(ManagedNode):
         estimate = self._step.on_joints(convert.joint_sample(msg))
         if estimate is None:
             return
-        self._moving_at_ns = estimate.stamp_ns
+        self.latency.add(perf_counter() - begin)
+        if 0 <= estimate.stamp_ns - self._sent_ns < self._period_ns:
+            return
+        self._sent_ns = estimate.stamp_ns
         frame, child = odom_frame(self.robot), base_frame(self.robot)
         map_odom = se3.split_transform(self._step.T_map_odom)
         transforms = [
@@ -81,7 +90,6 @@ class LocalizationNode(ManagedNode):
         ]
         self._tf.publish(TFMessage(transforms=transforms))
         self._odom.publish(convert.odometry_message(estimate, frame, child))
-        self.latency.add(perf_counter() - begin)
 
     def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
         if msg.header.frame_id != MAP_FRAME:

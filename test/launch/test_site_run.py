@@ -64,6 +64,8 @@ def start(domain_id: int) -> Iterator[Callable[..., Run]]:
         if run.process.poll() is None:
             run.process.kill()
         run.process.wait()
+        assert run.process.stdout is not None
+        run.process.stdout.close()
         for child in run.family:
             if child.is_running():
                 child.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +25,7 @@ LIMITS = VehicleLimits(math.radians(20.0), 0.24, 0.12, 2.6, 2.1)
 VEHICLE_RADIUS_M = 1.05
 RANGE_M = 12.0
 GRID_M = 0.2
-CONFIG = NavigatorConfig(costmap=CostmapConfig(margin_m=14.0))
+CONFIG = NavigatorConfig(costmap=CostmapConfig(margin_m=14.0, max_cells=2_000_000))
 S = 1_000_000_000
 DT_NS = S // 5
 DT = DT_NS / S
@@ -106,7 +107,7 @@ class World:
 def scattered(seed: int, goal: tuple[float, float]) -> np.ndarray:
     rng = np.random.default_rng(seed)
     discs = np.column_stack(
-        (rng.uniform(-4.0, 34.0, 55), rng.uniform(-16.0, 16.0, 55), rng.uniform(0.2, 1.1, 55))
+        (rng.uniform(-4.0, 26.0, 45), rng.uniform(-15.0, 15.0, 45), rng.uniform(0.2, 1.1, 45))
     )
     start_away = np.hypot(discs[:, 0], discs[:, 1]) - discs[:, 2]
     goal_away = np.hypot(discs[:, 0] - goal[0], discs[:, 1] - goal[1]) - discs[:, 2]
@@ -115,7 +116,7 @@ def scattered(seed: int, goal: tuple[float, float]) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_goal_is_reached_without_touching_anything(seed: int) -> None:
-    goal = (28.0, float(np.random.default_rng(seed + 100).uniform(-6.0, 6.0)))
+    goal = (20.0, float(np.random.default_rng(seed + 100).uniform(-6.0, 6.0)))
     world = World(scattered(seed, goal), yaw=0.3 * seed)
     navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(*goal)
@@ -255,8 +256,16 @@ def test_held_vehicle_is_not_stuck() -> None:
     assert out.state == NavigatorState.RECOVERING
 
 
-def test_without_a_map_nothing_moves_and_the_goal_fails() -> None:
-    world = World(np.zeros((0, 3)))
+def test_goal_too_far_for_one_map_fails_with_a_sentence() -> None:
+    out = drive(World(np.zeros((0, 3))), (5000.0, 0.0))
+    assert out.state == NavigatorState.FAILED
+    assert out.error_code == NavigatorError.GOAL_OUTSIDE_MAP
+    assert re.fullmatch(r"goal is 5000 m away: .* \d+ cells, limit 2000000 cells", out.reason)
+
+
+@pytest.mark.parametrize("start_ns", [0, 1_700_000_000 * S])
+def test_without_a_map_nothing_moves_and_the_goal_fails(start_ns: int) -> None:
+    world = World(np.zeros((0, 3)), now_ns=start_ns)
     navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
     out = world.run(navigator, 60.0, look=False)
@@ -264,6 +273,7 @@ def test_without_a_map_nothing_moves_and_the_goal_fails() -> None:
     assert out.error_code == NavigatorError.NO_MAP
     assert out.reason == "no terrain map came within 20.0 s"
     assert all(o.v == o.w == 0.0 for o in world.outputs)
+    assert len(world.outputs) > 90
 
 
 def test_time_going_back_starts_the_drive_anew() -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ilrs_robots.core.control.ground_ahead import Ahead, look_ahead
+from ilrs_robots.core.control.ground_ahead import Ahead
 from ilrs_robots.core.control.navigator_types import (
     NavigatorConfig,
     NavigatorError,
@@ -15,6 +15,7 @@ from ilrs_robots.core.control.navigator_types import (
 )
 from ilrs_robots.core.control.progress import DrivenTrack
 from ilrs_robots.core.control.recovery import Recovery
+from ilrs_robots.core.control.route import RoutePlanner
 from ilrs_robots.core.control.terrain_memory import PriorTerrain, TerrainMemory
 from ilrs_robots.core.control.tracker import PathTracker
 from ilrs_robots.core.control.watchdog import Trouble, Watchdog
@@ -23,7 +24,7 @@ from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning import costmap as costmap_module
 from ilrs_robots.core.planning import grid_planner
 from ilrs_robots.core.planning.costmap import NavigationCostmap
-from ilrs_robots.core.planning.grid_planner import PlannedPath, plan_path
+from ilrs_robots.core.planning.grid_planner import PlannedPath
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _NS = 1e-9
+_GOAL_LOOKS = 1
 _FINAL = (NavigatorState.IDLE, NavigatorState.REACHED, NavigatorState.FAILED)
 
 
@@ -58,21 +60,23 @@ class Navigator:
         """
         self.config = config
         self.limits = limits
-        self._ground = TerrainMemory(config.costmap, limits, prior)
+        self._ground = TerrainMemory(config, limits, prior)
         self._tracker = PathTracker(config.tracker)
         self._track = DrivenTrack()
         self._watchdog = Watchdog(config, 0.5 * limits.footprint_length_m)
         self._recovery = Recovery(config)
+        self._route = RoutePlanner(config)
         self._plan: PlannedPath | None = None
         self._goal: tuple[float, float, float | None] | None = None
         self._state, self._reason = NavigatorState.IDLE, ""
         self._error = NavigatorError.NONE
-        self._now_ns = self._goal_ns = 0
+        self._now_ns = self._goal_looks = 0
+        self._goal_ns: int | None = None
         self._viewed_ns = self._planned_ns = -(1 << 62)
 
     @property
     def state(self) -> NavigatorState:
-        """State after the last step."""
+        """State now."""
         return self._state
 
     @property
@@ -93,7 +97,7 @@ class Navigator:
         self._ground.check_goal(x, y)
         self._forget()
         self._goal = (x, y, yaw)
-        self._goal_ns = self._now_ns
+        self._goal_ns = None
         self._state = NavigatorState.PLANNING
 
     def cancel(self) -> None:
@@ -149,10 +153,11 @@ class Navigator:
     def _forget(self) -> None:
         self._goal, self._plan, self._reason = None, None, ""
         self._error = NavigatorError.NONE
-        self._planned_ns = -(1 << 62)
+        self._planned_ns, self._goal_looks = -(1 << 62), 0
         self._tracker.clear()
         self._watchdog.reset()
         self._recovery.reset()
+        self._route.reset()
         self._ground.open_marks()
 
     def _rewind(self, now_ns: int) -> None:
@@ -162,7 +167,7 @@ class Navigator:
         self._track.clear()
         active = self._state not in _FINAL
         self._forget()
-        self._goal, self._goal_ns = goal, now_ns
+        self._goal, self._goal_ns = goal, None
         self._viewed_ns = -(1 << 62)
         if active:
             self._state = NavigatorState.PLANNING
@@ -171,6 +176,7 @@ class Navigator:
         """Have a costmap that holds vehicle and goal, and a fresh look at it."""
         if self._ground.empty:
             self._reason = "waiting for the first terrain map"
+            self._goal_ns = self._now_ns if self._goal_ns is None else self._goal_ns
             if (self._now_ns - self._goal_ns) * _NS > self.config.map_wait_s:
                 self._fail(
                     NavigatorError.NO_MAP,
@@ -195,10 +201,9 @@ class Navigator:
     def _drive_step(
         self, x: float, y: float, yaw: float, v: float, held: bool
     ) -> tuple[float, float]:
-        ahead = self._ahead(x, y)
-        blocked = ahead is not None and math.isfinite(ahead.closed_m)
-        if self._replan_when_due(x, y, blocked):
-            ahead = self._ahead(x, y)
+        ahead = self._ground.ahead(self._tracker.path, x, y)
+        if self._replan_when_due(x, y, yaw, ahead):
+            ahead = self._ground.ahead(self._tracker.path, x, y)
         view = self._ground.view
         if ahead is None or view is None:
             self._handle(x, y, self._watchdog.without_plan(self._now_ns, self._reason, held))
@@ -208,7 +213,7 @@ class Navigator:
         v_out, w_out, status = self._tracker.command(x, y, yaw, v, clear_m, near_m)
         self._state, self._reason = NavigatorState.DRIVING, status.reason
         if status.done:
-            self._arrive()
+            self._arrive(x, y)
             return 0.0, 0.0
         trouble = self._watchdog.driving(
             self._now_ns, (x, y, yaw), (v_out, w_out), ahead, status.remaining_m, held
@@ -216,24 +221,10 @@ class Navigator:
         self._handle(x, y, trouble)
         return (v_out, w_out) if trouble is None else (0.0, 0.0)
 
-    def _ahead(self, x: float, y: float) -> Ahead | None:
-        path, view = self._tracker.path, self._ground.view
-        if path is None or view is None:
-            return None
-        path.project(x, y, back_m=1.0, ahead_m=3.0)
-        settings = self.config
-        return look_ahead(
-            view,
-            path,
-            settings.view_m,
-            settings.blind_m,
-            settings.gap_m,
-            settings.planner.escape_m,
-        )
-
-    def _replan_when_due(self, x: float, y: float, blocked: bool) -> bool:
+    def _replan_when_due(self, x: float, y: float, yaw: float, ahead: Ahead | None) -> bool:
         """Plan anew if it is time; whether the path was replaced."""
         since_s = (self._now_ns - self._planned_ns) * _NS
+        blocked = ahead is not None and math.isfinite(ahead.closed_m)
         pressing = blocked or self._plan is None
         wait_s = self.config.replan_blocked_s if pressing else self.config.replan_better_s
         if since_s < wait_s:
@@ -243,15 +234,11 @@ class Navigator:
         costmap, path = self._ground.costmap, self._tracker.path
         if self._goal is None or costmap is None:
             return False
+        if ahead is not None and blocked:
+            self._route.note_closed(self._now_ns, *ahead.end_xy_m)
+        previous = None if path is None or self._plan is None else path.ahead()
         try:
-            plan = plan_path(
-                costmap.cost,
-                costmap.spec,
-                (x, y),
-                self._goal[:2],
-                self.config.planner,
-                previous=None if path is None or self._plan is None else path.ahead(),
-            )
+            plan = self._route.plan(self._now_ns, costmap, (x, y, yaw), self._goal[:2], previous)
         except PlanningError as error:
             self._plan, self._reason = None, str(error)
             self._tracker.clear()
@@ -291,9 +278,13 @@ class Navigator:
             self._watchdog.pause()
         return v_out, w_out
 
-    def _arrive(self) -> None:
+    def _arrive(self, x: float, y: float) -> None:
+        """Reached; or, where the goal itself is closed, look again before saying so."""
         if self._plan is None or self._plan.reached:
             self._state, self._reason = NavigatorState.REACHED, ""
+        elif self._goal_looks < _GOAL_LOOKS:
+            self._goal_looks += 1
+            self._handle(x, y, Trouble(self._plan.reason))
         else:
             self._fail(NavigatorError.GOAL_OCCUPIED, self._plan.reason)
 
@@ -307,17 +298,8 @@ class Navigator:
         eta_s = 0.0
         if plan is not None and plan.length_m > 0.0 and math.isfinite(plan.cost_s):
             eta_s = plan.cost_s * remaining_m / plan.length_m
-        return NavigatorOutput(
-            v,
-            w,
-            self._state,
-            self._reason,
-            self._error,
-            left,
-            remaining_m,
-            eta_s,
-            self._recovery.total,
-        )
+        said = (self._state, self._reason, self._error)
+        return NavigatorOutput(v, w, *said, left, remaining_m, eta_s, self._recovery.total)
 
 
 def warm_up() -> None:

@@ -54,6 +54,10 @@ class NavigatorConfig:
     replan_better_s: float = param(
         3.0, doc="time between looks for a better path", unit="s", low=0.1, high=600.0
     )
+    closed_memory_s: float = param(
+        45.0, doc="how long a place that closed a path is avoided", unit="s", low=0.0, high=3600.0
+    )
+    closed_radius_m: float = param(0.6, doc="size of such a place", unit="m", low=0.0, high=10.0)
     map_wait_s: float = param(
         20.0, doc="how long the first map is waited for", unit="s", low=0.1, high=600.0
     )

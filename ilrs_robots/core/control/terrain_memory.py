@@ -6,15 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
-from ilrs_robots.core.control.ground_ahead import GroundView
+from ilrs_robots.core.control.ground_ahead import Ahead, GroundView, look_ahead
+from ilrs_robots.core.control.navigator_types import NavigatorConfig
+from ilrs_robots.core.control.path import ArcPath
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.mapping.limits import VehicleLimits
-from ilrs_robots.core.planning.costmap import (
-    CostmapConfig,
-    NavigationCostmap,
-    prior_cost,
-    region,
-)
+from ilrs_robots.core.planning.costmap import NavigationCostmap, prior_cost, region
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 
@@ -41,7 +38,7 @@ class TerrainMemory:
     """
 
     def __init__(
-        self, config: CostmapConfig, limits: VehicleLimits, prior: PriorTerrain | None
+        self, config: NavigatorConfig, limits: VehicleLimits, prior: PriorTerrain | None
     ) -> None:
         """Start with nothing seen."""
         self.costmap: NavigationCostmap | None = None
@@ -84,8 +81,7 @@ class TerrainMemory:
         """Lay the costmap around vehicle and goal.
 
         Raises:
-            PlanningError: the vehicle is outside the prior terrain.
-            ConfigError: the region has too many cells.
+            PlanningError: the vehicle is outside the prior terrain, or the goal is too far.
         """
         ends = np.array([[x, y], goal_xy])
         if self._latest is None:
@@ -93,13 +89,20 @@ class TerrainMemory:
         if self.costmap is not None and self.costmap.spec.contains(ends).all():
             return
         bounds = None if self._prior is None else self._prior.bounds_m
-        spec = region(self._config, ends, bounds)
+        spec = region(self._config.costmap, ends, bounds)
         if not spec.contains(ends[0]):
             raise PlanningError(f"vehicle at ({x:.2f}, {y:.2f}) m is outside the terrain")
+        limit = self._config.costmap.max_cells
+        if spec.rows * spec.cols > limit:
+            away_m = float(np.hypot(*(ends[1] - ends[0])))
+            raise PlanningError(
+                f"goal is {away_m:.0f} m away: its map would have {spec.rows * spec.cols} cells, "
+                f"limit {limit} cells"
+            )
         old = self.costmap
-        made = NavigationCostmap(self._config, spec) if old is None else old.moved_to(spec)
+        made = NavigationCostmap(self._config.costmap, spec) if old is None else old.moved_to(spec)
         if self._prior is not None:
-            made.set_prior(prior_cost(self._prior, spec, self._limits, self._config))
+            made.set_prior(prior_cost(self._prior, spec, self._limits, self._config.costmap))
         made.fuse_observation(*self._latest)
         self.costmap, self.view = made, None
 
@@ -109,6 +112,21 @@ class TerrainMemory:
             self.view = GroundView.of(self.costmap)
             self.fresh = False
         return self.view
+
+    def ahead(self, path: ArcPath | None, x: float, y: float) -> Ahead | None:
+        """Closed and unseen ground along a path, or None without path or view."""
+        if path is None or self.view is None:
+            return None
+        path.project(x, y, back_m=1.0, ahead_m=3.0)
+        settings = self._config
+        return look_ahead(
+            self.view,
+            path,
+            settings.view_m,
+            settings.blind_m,
+            settings.gap_m,
+            settings.planner.escape_m,
+        )
 
     def open_marks(self) -> None:
         """Open what recoveries closed."""

@@ -11,7 +11,6 @@ from ilrs_robots.core.geometry.se3 import (
     normalise_quat,
     quat_conjugate,
     quat_from_rpy,
-    quat_multiply,
 )
 from ilrs_robots.core.localization.dead_reckoning_config import DeadReckoningConfig
 from ilrs_robots.core.localization.error_state import (
@@ -20,7 +19,9 @@ from ilrs_robots.core.localization.error_state import (
     AttitudeHistory,
     ErrorStateFilter,
     quat_exp,
+    quat_inverse_product,
     quat_log,
+    quat_product,
     rotation_matrix,
     skew,
 )
@@ -145,7 +146,7 @@ class AttitudeEstimator:
         if ahead_s > self._config.max_gap_s:
             return None
         rotation = (self.rate_rps - self._state.bias_rps) * ahead_s
-        return quat_multiply(self._state.quat_wxyz, quat_exp(rotation))
+        return quat_product(self._state.quat_wxyz, quat_exp(rotation))
 
     def _apply(self, sample: AttitudeSample) -> None:
         """Correct by the difference at the sample's own stamp, seen in the axes of now."""
@@ -153,10 +154,10 @@ class AttitudeEstimator:
         if then is None:
             self._refused["attitude_late"] += 1
             return
-        in_odom = quat_multiply(self._map_to_odom, normalise_quat(sample.quat_wxyz))
-        measured = quat_multiply(in_odom, self._star_to_base)
-        difference = quat_log(quat_multiply(quat_conjugate(then), measured))
-        to_now = quat_multiply(quat_conjugate(self._state.quat_wxyz), then)
+        in_odom = quat_product(self._map_to_odom, normalise_quat(sample.quat_wxyz))
+        measured = quat_product(in_odom, self._star_to_base)
+        difference = quat_log(quat_inverse_product(then, measured))
+        to_now = quat_inverse_product(self._state.quat_wxyz, then)
         jacobian = np.zeros((3, 9))
         jacobian[:, ATTITUDE] = np.eye(3)
         residual = rotation_matrix(to_now) @ difference

@@ -11,15 +11,14 @@ import numpy as np
 from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.geometry.se3 import (
     normalise_quat,
-    quat_conjugate,
     quat_from_rpy,
-    quat_multiply,
 )
 from ilrs_robots.core.localization.attitude import AttitudeEstimator
 from ilrs_robots.core.localization.dead_reckoning_config import DeadReckoningConfig
 from ilrs_robots.core.localization.error_state import (
     ErrorStateFilter,
     between,
+    quat_inverse_product,
     quat_log,
     rotation_matrix,
 )
@@ -195,7 +194,7 @@ class DeadReckoning:
         self, before: WheelState, state: WheelState, start: FloatArray, quat: FloatArray
     ) -> OdometryEstimate:
         step_s = (state.stamp_ns - before.stamp_ns) * _NS
-        rotation = quat_log(quat_multiply(quat_conjugate(start), quat))
+        rotation = quat_log(quat_inverse_product(start, quat))
         motion = self._wheels.motion(before, state, float(rotation[2]) / step_s)
         if motion.jumped:
             self.refused["encoder_jump"] += 1

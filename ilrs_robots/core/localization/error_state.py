@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import math
+
 import numpy as np
 
 from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_multiply
@@ -11,41 +14,67 @@ POSITION = slice(0, 3)
 ATTITUDE = slice(3, 6)
 BIAS = slice(6, 9)
 
+_TINY = 1e-12
+
+
+_EYE9 = np.eye(9)
+_EYE3 = np.eye(3)
+
+
+def quat_product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Product of two quaternions wxyz (4,); plain floats are faster than arrays here."""
+    a, b, c, d = left.tolist()
+    e, f, g, h = right.tolist()
+    return np.array(
+        (
+            a * e - b * f - c * g - d * h,
+            a * f + b * e + c * h - d * g,
+            a * g - b * h + c * e + d * f,
+            a * h + b * g - c * f + d * e,
+        )
+    )
+
+
+def quat_inverse_product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Product of the conjugate of the first with the second: the turn from first to second."""
+    a, b, c, d = left.tolist()
+    return quat_product(np.array((a, -b, -c, -d)), right)
+
 
 def quat_exp(rotation_rad: FloatArray) -> FloatArray:
     """Quaternion wxyz of a rotation vector (3,), rad."""
-    angle = float(np.sqrt(rotation_rad @ rotation_rad))
-    quat = np.empty(4)
-    quat[0] = np.cos(0.5 * angle)
-    quat[1:] = 0.5 * np.sinc(0.5 * angle / np.pi) * rotation_rad
-    return quat
+    x, y, z = rotation_rad.tolist()
+    angle = math.sqrt(x * x + y * y + z * z)
+    scale = math.sin(0.5 * angle) / angle if angle > _TINY else 0.5
+    return np.array((math.cos(0.5 * angle), scale * x, scale * y, scale * z))
 
 
 def quat_log(quat_wxyz: FloatArray) -> FloatArray:
     """Rotation vector (3,), rad, at most pi long, of a unit quaternion."""
-    quat = quat_wxyz if quat_wxyz[0] >= 0.0 else -quat_wxyz
-    sine = float(np.sqrt(quat[1:] @ quat[1:]))
-    if sine < 1e-12:
-        return np.asarray(2.0 * quat[1:], dtype=np.float64)
-    return np.asarray(2.0 * np.arctan2(sine, quat[0]) / sine * quat[1:], dtype=np.float64)
+    w, x, y, z = quat_wxyz.tolist()
+    if w < 0.0:
+        w, x, y, z = -w, -x, -y, -z
+    sine = math.sqrt(x * x + y * y + z * z)
+    scale = 2.0 * math.atan2(sine, w) / sine if sine > _TINY else 2.0
+    return np.array((scale * x, scale * y, scale * z))
 
 
 def rotation_matrix(quat_wxyz: FloatArray) -> FloatArray:
     """(3, 3) of a unit quaternion."""
-    w, x, y, z = quat_wxyz
+    w, x, y, z = quat_wxyz.tolist()
     return np.array(
-        [
-            [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)],
-            [2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)],
-            [2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)],
-        ]
+        (
+            (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
+            (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
+            (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
+        )
     )
 
 
 def skew(vector: FloatArray) -> FloatArray:
     """(3, 3) matrix of the cross product."""
-    x, y, z = vector
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    x, y, z = vector.tolist()
+    return np.array(((0.0, -z, y), (z, 0.0, -x), (-y, x, 0.0)))
 
 
 class ErrorStateFilter:
@@ -85,13 +114,13 @@ class ErrorStateFilter:
         """
         rotation = (rate_rps - self.bias_rps) * step_s
         step = quat_exp(rotation)
-        quat = quat_multiply(self.quat_wxyz, step)
-        self.quat_wxyz = quat / np.sqrt(quat @ quat)
-        jacobian = np.eye(9)
+        quat = quat_product(self.quat_wxyz, step)
+        self.quat_wxyz = quat / math.sqrt(float(quat @ quat))
+        jacobian = _EYE9.copy()
         jacobian[ATTITUDE, ATTITUDE] = rotation_matrix(step).T
-        jacobian[ATTITUDE, BIAS] = -step_s * np.eye(3)
+        jacobian[ATTITUDE, BIAS] = -step_s * _EYE3
         self.covariance = jacobian @ self.covariance @ jacobian.T
-        diagonal = np.einsum("ii->i", self.covariance)
+        diagonal = self.covariance.ravel()[:: self.covariance.shape[0] + 1]
         diagonal[ATTITUDE] += noise_rad2
         diagonal[BIAS] += walk_rps2
 
@@ -105,7 +134,7 @@ class ErrorStateFilter:
         """
         rotation = rotation_matrix(quat_wxyz)
         self.position_m = self.position_m + rotation @ delta_m
-        jacobian = np.eye(9)
+        jacobian = _EYE9.copy()
         jacobian[POSITION, ATTITUDE] = -rotation @ skew(delta_m)
         self.covariance = jacobian @ self.covariance @ jacobian.T
         self.covariance[POSITION, POSITION] += (rotation * variance_m2) @ rotation.T
@@ -134,17 +163,17 @@ class ErrorStateFilter:
             return False
         gain = np.linalg.solve(spread, cross.T).T
         error = gain @ residual
-        keep = np.eye(9) - gain @ jacobian
+        keep = _EYE9 - gain @ jacobian
         covariance = keep @ self.covariance @ keep.T + gain @ noise @ gain.T
         self.covariance = 0.5 * (covariance + covariance.T)
         self.position_m = self.position_m + error[POSITION]
-        self.quat_wxyz = quat_multiply(self.quat_wxyz, quat_exp(error[ATTITUDE]))
+        self.quat_wxyz = quat_product(self.quat_wxyz, quat_exp(error[ATTITUDE]))
         self.bias_rps = self.bias_rps + error[BIAS]
         return True
 
     def pose_covariance(self) -> FloatArray:
         """(6, 6) of x, y, z and rotations about the fixed x, y, z axes, as in ROS."""
-        axes = np.eye(6)
+        axes = _EYE9[:6, :6].copy()
         axes[3:, 3:] = rotation_matrix(self.quat_wxyz)
         turned: FloatArray = axes @ self.covariance[:6, :6] @ axes.T
         return turned
@@ -181,7 +210,7 @@ class AttitudeHistory:
         stamps = self._stamps_ns
         if not stamps or not stamps[0] <= stamp_ns <= stamps[-1]:
             return None
-        after = int(np.searchsorted(stamps, stamp_ns))
+        after = bisect.bisect_left(stamps, stamp_ns)
         if stamps[after] == stamp_ns:
             return self._quats[after]
         before = after - 1
@@ -191,5 +220,5 @@ class AttitudeHistory:
 
 def between(first: FloatArray, second: FloatArray, share: float) -> FloatArray:
     """Attitude at ``share`` of the shortest way from the first to the second."""
-    rotation = quat_log(quat_multiply(quat_conjugate(first), second))
-    return quat_multiply(first, quat_exp(share * rotation))
+    rotation = quat_log(quat_inverse_product(first, second))
+    return quat_product(first, quat_exp(share * rotation))

@@ -18,6 +18,8 @@ from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 Cell = tuple[int, int]
 
+_FIRST_M = 1.0
+
 
 @dataclass(frozen=True)
 class PlannerConfig:
@@ -40,6 +42,9 @@ class PlannerConfig:
     )
     goal_tolerance_m: float = param(
         3.0, doc="how far from the goal a partial path may end", unit="m", low=0.0, high=100.0
+    )
+    turn_rate_rps: float = param(
+        0.3, doc="rate at which the vehicle turns in place", unit="rad/s", low=0.01, high=10.0
     )
     hysteresis: float = param(
         0.1, doc="share by which a new path must be cheaper than the previous", low=0.0, high=10.0
@@ -83,6 +88,7 @@ def plan_path(
     goal_xy_m: ArrayLike,
     config: PlannerConfig = _DEFAULT,
     previous: FloatArray | None = None,
+    start_yaw_rad: float | None = None,
 ) -> PlannedPath:
     """Plan the cheapest path.
 
@@ -97,6 +103,7 @@ def plan_path(
         config: see PlannerConfig.
         previous: (N, 2) an earlier path; it is kept from the point nearest to the start on,
             while it is open, leads to the same goal and is not more than ``hysteresis`` dearer.
+        start_yaw_rad: heading now; the time to turn to each path then counts in that comparison.
 
     Raises:
         PlanningError: a coordinate is not finite or outside the grid, no free ground near the
@@ -117,7 +124,9 @@ def plan_path(
     open_ends = (first == _cell(start, spec), reached)
     path = _finish(factor, cells, ends, open_ends, spec, config)
     made = _measured(factor, path, spec, config, reached, note)
-    kept = None if previous is None else _keep(factor, previous, made, spec, config)
+    if previous is None:
+        return made
+    kept = _keep(factor, previous, made, spec, config, start_yaw_rad)
     return made if kept is None else kept
 
 
@@ -255,6 +264,7 @@ def _keep(
     made: PlannedPath,
     spec: GridSpec,
     config: PlannerConfig,
+    yaw_rad: float | None,
 ) -> PlannedPath | None:
     """What is left of the previous path, if it still serves."""
     old = np.asarray(previous, dtype=np.float64)
@@ -267,7 +277,18 @@ def _keep(
         return None
     rest = np.concatenate((made.xy_m[:1], old[near + 1 : -1], made.xy_m[-1:]))
     left = _measured(factor, rest, spec, config, made.reached, made.reason, kept=True)
-    return left if left.cost_s <= made.cost_s * (1.0 + config.hysteresis) else None
+    turns_s = [_turn_s(path.xy_m, yaw_rad, config) for path in (left, made)]
+    dearer = left.cost_s + turns_s[0] > (made.cost_s + turns_s[1]) * (1.0 + config.hysteresis)
+    return None if dearer else left
+
+
+def _turn_s(path: FloatArray, yaw_rad: float | None, config: PlannerConfig) -> float:
+    """Seconds to turn from a heading to the path's first metre."""
+    if yaw_rad is None or len(path) < 2:
+        return 0.0
+    away = np.hypot(*(path - path[0]).T)
+    dx, dy = path[int(np.argmax(away > _FIRST_M)) or -1] - path[0]
+    return abs(math.remainder(math.atan2(dy, dx) - yaw_rad, math.tau)) / config.turn_rate_rps
 
 
 def warm_up() -> None:

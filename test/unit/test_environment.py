@@ -133,6 +133,10 @@ def test_a_library_that_nobody_has_is_found_out(tool: Tool, tmp_path: Path) -> N
     [
         ("OSError: [Errno 28] No space left on device", "disk full"),
         ("NameResolutionError(...): Temporary failure in name resolution", "no network"),
+        (
+            "SSLError: CERTIFICATE_VERIFY_FAILED ... Max retries exceeded",
+            "certificate not trusted",
+        ),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "hash mismatch"),
         ("fine\nCMake Error at x\nninja: error: y", "CMake Error at x"),
     ],

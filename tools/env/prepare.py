@@ -174,6 +174,11 @@ def explain(output: str, what: str) -> str:
     """Return the likely cause of a failed step, and how to mend it, in one line."""
     if "No space left on device" in output:
         return f"disk full during {what}: free some space (in the temporary folder too), run again"
+    if "CERTIFICATE_VERIFY_FAILED" in output:
+        return (
+            f"certificate not trusted during {what}: check the clock, "
+            "or name your network's certificates to pip (PIP_CERT)"
+        )
     if any(sign in output for sign in NO_NETWORK):
         return (
             f"no network during {what}: PyPI was not reached; "

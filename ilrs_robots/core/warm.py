@@ -14,8 +14,7 @@ def mapping() -> None:
 
 
 def navigation() -> None:
-    """Kernels of cost map and planner."""
-    from ilrs_robots.core.planning import costmap, grid_planner
+    """Kernels of cost map, planner and navigator."""
+    from ilrs_robots.core.control import navigator
 
-    costmap.warm_up()
-    grid_planner.warm_up()
+    navigator.warm_up()

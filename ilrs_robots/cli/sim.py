@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ilrs_robots.cli.domain import own_domain
 from ilrs_robots.cli.supervisor import Supervisor
 from ilrs_robots.core.errors import ConfigError
-from ilrs_robots.robots.assembly import site_processes
+from ilrs_robots.robots.assembly import dds_environment, site_processes
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class SimRequest:
     duration_s: float
     rtf: float
     record: Path | None
+    network: bool = False
 
     def load(self) -> tuple[SiteConfig, SiteTerrain]:
         """Site and terrain."""
@@ -80,6 +81,7 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @site_options
 @click.option("--record", type=click.Path(path_type=Path), help="Folder for a rosbag2 bag.")
+@click.option("--network", is_flag=True, help="Let DDS leave this machine (default: loopback).")
 @click.option("--headless/--no-headless", default=True, help="No window is ever opened yet.")
 @click.option("--lockstep", is_flag=True, help="One process, no DDS, deterministic.")
 def sim(
@@ -90,12 +92,13 @@ def sim(
     duration: float,
     rtf: float,
     record: Path | None,
+    network: bool,
     headless: bool,
     lockstep: bool,
 ) -> int:
     """Run a site's robot in the embedded simulator, with a goal or waiting for one."""
     del headless
-    request = SimRequest(site, robot, seed, goal, duration, rtf, record)
+    request = SimRequest(site, robot, seed, goal, duration, rtf, record, network)
     if lockstep:
         if record is not None:
             raise ConfigError("--record needs DDS: leave out --lockstep")
@@ -163,6 +166,7 @@ def run_over_dds(request: SimRequest, log: Path | None = None) -> GoalOutcome | 
         stack.enter_context(_signals_set(stop))
         domain = stack.enter_context(own_domain(os.environ))
         os.environ["ROS_DOMAIN_ID"] = str(domain)
+        os.environ.update(dds_environment(os.environ, localhost_only=not request.network))
         say = stack.enter_context(_log_lines(log))
         supervisor = stack.enter_context(Supervisor(specs, say))
         supervisor.start(lambda: not stop.is_set())

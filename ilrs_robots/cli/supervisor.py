@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ilrs_robots.core.errors import IlrsError
-from ilrs_robots.robots.assembly import ProcessSpec, dds_environment
+from ilrs_robots.robots.assembly import ProcessSpec
 
 READY_TIMEOUT_S = 90.0
 END_STEPS = ((signal.SIGINT, 6.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0))
@@ -51,7 +51,7 @@ class Supervisor:
     Args:
         specs: processes in start order; they are ended in reverse order.
         on_line: called with (process name, log line).
-        environment: base environment; the transport profile is added.
+        environment: of the processes; the caller has settled transport and domain in it.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class Supervisor:
         self.children: list[Child] = []
         self._specs = specs
         self._on_line = on_line
-        base = dict(os.environ if environment is None else environment)
-        self._env = {**base, **dds_environment(base), "ILRS_SUPERVISED": "1"}
+        self._env = dict(os.environ if environment is None else environment)
+        self._env["ILRS_SUPERVISED"] = "1"
         self._env["PYTHONUNBUFFERED"] = "1"
         self._env["RCUTILS_COLORIZED_OUTPUT"] = "0"
         self._selector = selectors.DefaultSelector()

@@ -62,15 +62,25 @@ class ProcessSpec:
 def dds_environment(base: Mapping[str, str], *, localhost_only: bool = True) -> dict[str, str]:
     """Environment that every process gets: transport profile and range of discovery.
 
-    Values that the caller's environment already holds are kept, except that discovery stays on
-    this machine unless it is widened on purpose.
+    With Fast DDS the shipped profile keeps everything on this machine by itself; the discovery
+    range LOCALHOST would add sockets on every interface to it. Other middleware does not read the
+    profile and gets that range instead.
+
+    Args:
+        base: the caller's environment; middleware and profiles that it names are kept.
+        localhost_only: False widens discovery on purpose: then the caller's own settings hold.
     """
-    env = {"RMW_IMPLEMENTATION": base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")}
-    profile = share_dir() / "config" / "dds" / "fastdds_localhost.xml"
-    if localhost_only:
+    rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    env = {"RMW_IMPLEMENTATION": rmw}
+    if not localhost_only:
+        return env
+    if not rmw.startswith("rmw_fastrtps"):
         env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        for key in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
-            env[key] = base.get(key, str(profile))
+        return env
+    profile = str(share_dir() / "config" / "dds" / "fastdds_localhost.xml")
+    env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
+    for key in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        env[key] = base.get(key, profile)
     return env
 
 

@@ -33,9 +33,15 @@ class WheelsConfig:
     """All wheels are alike; their centres are given in base_link."""
 
     radius_m: float = param(doc="wheel radius", unit="m", low=0.02, high=3.0)
+    rolling_radius_m: float = param(
+        doc="way of the body per radian of a wheel, calibrated", unit="m", low=0.02, high=3.0
+    )
     width_m: float = param(doc="wheel width", unit="m", low=0.01, high=3.0)
     mass_kg: float = param(doc="mass of one wheel", unit="kg", low=0.01, high=1e3)
     friction: float = param(doc="tangent of the friction angle", low=0.01, high=2.0)
+    slip_per_slope: float = param(
+        doc="slip towards the valley per sine of the slope, calibrated", low=0.0, high=5.0
+    )
     max_speed_rps: float = param(doc="largest wheel speed", unit="rad/s", low=0.0, high=100.0)
     max_torque_nm: float = param(doc="largest wheel torque", unit="N m", low=0.0, high=1e5)
     positions: dict[str, tuple[float, float]] = param(doc="wheel centres x, y", unit="m")

@@ -60,11 +60,14 @@ def base_frame(robot: str) -> str:
 
 
 def kinematics_of(model: RobotModel) -> SteeringKinematics:
-    """Steering geometry of a rover."""
+    """Steering geometry of a rover for odometry, with the calibrated rolling radius."""
     wheels = model.wheels
     steered = np.array([name in wheels.steered for name in wheels.names])
     return SteeringKinematics(
-        wheels.positions_xy_m, steered, wheels.radius_m, float(np.deg2rad(wheels.max_steer_deg))
+        wheels.positions_xy_m,
+        steered,
+        wheels.rolling_radius_m,
+        float(np.deg2rad(wheels.max_steer_deg)),
     )
 
 
@@ -74,6 +77,7 @@ def dead_reckoning_config_of(model: RobotModel) -> DeadReckoningConfig:
         imu_rpy_rad=model.imu.rpy_rad,
         star_tracker_rpy_rad=model.star_tracker.rpy_rad,
         gyro_noise_rps_sqrt_hz=model.imu.gyro_noise_rps_sqrt_hz,
+        expected_slip_per_slope=model.wheels.slip_per_slope,
     )
 
 

@@ -279,5 +279,5 @@ def test_real_scans_with_unaligned_points():
         assert scan.dtype.itemsize == 22
         assert cloud.xyz_m.shape == (count, 3)
         np.testing.assert_array_equal(cloud.xyz_m[:, 2], scan["z"])
-        assert 0 <= cloud.time_offset_ns.min()
+        assert cloud.time_offset_ns.min() >= 0
         assert cloud.time_offset_ns.max() < 100_000_000

@@ -199,7 +199,7 @@ class DeadReckoning:
         if motion.jumped:
             self.refused["encoder_jump"] += 1
         middle = between(start, quat, 0.5)
-        speed = np.array([motion.speed_mps[0], motion.speed_mps[1], 0.0])
+        speed = self._less_slip(motion, middle)
         self._state.move(speed * step_s, middle, self._slip_variance(motion, middle, step_s))
         return OdometryEstimate(
             stamp_ns=state.stamp_ns,
@@ -209,6 +209,18 @@ class DeadReckoning:
             angular_rps=rotation / step_s,
             pose_covariance=self._state.pose_covariance(),
         )
+
+    def _less_slip(self, motion: WheelMotion, quat: FloatArray) -> FloatArray:
+        """(3,) body velocity: that of the wheels less what is expected to slip towards the valley.
+
+        Reference: Helmick et al. 2006, slip as a function of the slope, learnt on inclines; here
+        linear in the sines of the slopes along and across the body.
+        """
+        planar = np.array([motion.speed_mps[0], motion.speed_mps[1], 0.0])
+        up = rotation_matrix(quat)[2]
+        slip = self.config.expected_slip_per_slope * float(np.linalg.norm(planar))
+        planar[:2] -= slip * up[:2]
+        return planar
 
     def _slip_variance(self, motion: WheelMotion, quat: FloatArray, step_s: float) -> FloatArray:
         """(3,) variance that a step adds along the body's axes.

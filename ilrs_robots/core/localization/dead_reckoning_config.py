@@ -62,6 +62,12 @@ class DeadReckoningConfig:
     )
     slip_sigma: float = param(0.02, doc="slip on level ground", low=0.0, high=1.0)
     slip_per_slope: float = param(0.3, doc="slip per sine of the slope", low=0.0, high=10.0)
+    expected_slip_per_slope: float = param(
+        0.0,
+        doc="calibrated slip towards the valley per sine of the slope, taken off the motion",
+        low=0.0,
+        high=5.0,
+    )
     slip_length_m: float = param(
         5.0, doc="distance over which slip stays alike", unit="m", low=0.01, high=1000.0
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from ilrs_robots.core.errors import IlrsError
 
+_TYPE_NAME = re.compile(r"([a-z][a-z0-9_]*)/(msg|action|srv)/([A-Za-z][A-Za-z0-9_]*)")
 _SEPARATOR = "=" * 80
 _BASIC = {"boolean": "bool", "octet": "byte", "float": "float32", "double": "float64"}
 
@@ -31,7 +33,11 @@ def message_class(msgtype: str) -> Any:
     Raises:
         UnknownTypeError: the package is not installed or lacks the type.
     """
-    package, kind, name = msgtype.split("/")
+    # The name comes from whoever publishes: nothing but an interface package may be imported.
+    match = _TYPE_NAME.fullmatch(msgtype)
+    if match is None:
+        raise UnknownTypeError(f"type {msgtype!r} is not package/msg/Name or package/action/Name")
+    package, kind, name = match.groups()
     if kind == "srv":
         raise UnknownTypeError(f"type {msgtype}: events of services cannot be recorded")
     try:

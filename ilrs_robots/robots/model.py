@@ -103,6 +103,8 @@ class LimitsConfig:
     max_yaw_rate_rps: float = param(doc="yaw rate", unit="rad/s", low=0.01, high=5.0)
     max_accel_mps2: float = param(doc="forward acceleration", unit="m/s2", low=0.01, high=10.0)
     max_yaw_accel_rps2: float = param(doc="yaw acceleration", unit="rad/s2", low=0.01, high=10.0)
+    max_decel_mps2: float = param(doc="braking", unit="m/s2", low=0.01, high=10.0)
+    max_yaw_decel_rps2: float = param(doc="yaw braking", unit="rad/s2", low=0.01, high=10.0)
     max_slope_deg: float = param(doc="terrain slope", unit="deg", low=0.0, high=60.0)
     max_step_m: float = param(doc="step height", unit="m", low=0.0, high=3.0)
     max_roughness_m: float = param(doc="residual to the local plane", unit="m", low=0.0, high=3.0)

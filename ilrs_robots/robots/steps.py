@@ -119,7 +119,9 @@ def gate_config_of(model: RobotModel) -> GateConfig:
         max_speed_mps=limits.max_speed_mps,
         max_yaw_rate_rps=limits.max_yaw_rate_rps,
         max_accel_mps2=limits.max_accel_mps2,
+        max_decel_mps2=limits.max_decel_mps2,
         max_yaw_accel_rps2=limits.max_yaw_accel_rps2,
+        max_yaw_decel_rps2=limits.max_yaw_decel_rps2,
     )
 
 

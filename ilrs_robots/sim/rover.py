@@ -21,7 +21,6 @@ from ilrs_robots.sim.wheel_contact import WheelContact
 ACTUATOR_TIMEOUT_S = 0.25
 """Simulated time after the last command at which the actuators begin to stop by themselves."""
 
-_BRAKE_FACTOR = 2.0  # of the acceleration limit, when stopping without a command
 _ALIGNED_RAD = math.radians(5.0)
 _ASTRAY_RAD = math.radians(30.0)
 
@@ -158,11 +157,8 @@ class Rover:
     def actuate(self, now_ns: int, period_s: float) -> None:
         """Set the servos for the coming period."""
         limits = self.robot.model.limits
-        brake = 1.0
         if self._deadline_ns is not None and now_ns + round(period_s * 1e9) > self._deadline_ns:
             self._deadline_ns, self._command = None, (0.0, 0.0)
-        if self._deadline_ns is None:
-            brake = _BRAKE_FACTOR
         v, w = self._command
         angles = self._wheel_angles()
         share = 1.0
@@ -174,8 +170,10 @@ class Rover:
             share = min(max(share, 0.0), 1.0)
         else:
             self._data.ctrl[self._steer_ctrl] = 0.0
-        self.v_mps = _ramp(self.v_mps, share * v, brake * limits.max_accel_mps2 * period_s)
-        self.w_rps = _ramp(self.w_rps, share * w, brake * limits.max_yaw_accel_rps2 * period_s)
+        speed_up, slow_down = limits.max_accel_mps2, limits.max_decel_mps2
+        self.v_mps = _ramp(self.v_mps, share * v, speed_up * period_s, slow_down * period_s)
+        speed_up, slow_down = limits.max_yaw_accel_rps2, limits.max_yaw_decel_rps2
+        self.w_rps = _ramp(self.w_rps, share * w, speed_up * period_s, slow_down * period_s)
         speeds = self.kinematics.wheel_speeds(self.v_mps, self.w_rps, angles)
         self._data.ctrl[self._drive_ctrl] = speeds
         self._stop_windup()
@@ -225,5 +223,9 @@ class Rover:
         return np.concatenate((own, self.contact.state())).tobytes()
 
 
-def _ramp(value: float, target: float, step: float) -> float:
+def _ramp(value: float, target: float, faster: float, slower: float) -> float:
+    """Move towards the target; towards zero by ``slower``, away from it by ``faster``."""
+    if value * target < 0.0:
+        target = 0.0
+    step = slower if abs(target) < abs(value) else faster
     return value + min(max(target - value, -step), step)

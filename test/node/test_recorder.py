@@ -1,7 +1,6 @@
 """The recorder on a real graph: whatever is published stands in the bag, and the bag opens."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from ilrs_robots.nodes.recorder_types import (  # noqa: E402
     message_definition,
 )
 from ilrs_robots.replay.bag import Bag  # noqa: E402
+from ilrs_robots.robots.assembly import dds_environment  # noqa: E402
 
 pytestmark = pytest.mark.node
 
@@ -129,12 +129,11 @@ class Rover:
 
 
 @pytest.fixture
-def domain(monkeypatch):
-    """A domain of its own, on this machine only."""
-    number = random.SystemRandom().randrange(1, 101)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return number
+def domain(domain_id, monkeypatch):
+    """A domain of its own, with the shipped transport."""
+    for key, value in dds_environment({}).items():
+        monkeypatch.setenv(key, value)
+    return domain_id
 
 
 @pytest.fixture

@@ -131,14 +131,21 @@ def test_an_action_of_the_underlay_works_between_processes(node: Node) -> None:
     goal.pose.pose.position.x = 4.25
     with peer("goals"):
         assert client.wait_for_server(WAIT_S)
-        sent = client.send_goal_async(
-            goal, feedback_callback=lambda m: feedback.append(m.feedback.distance_remaining)
-        )
-        rclpy.spin_until_future_complete(node, sent, timeout_sec=WAIT_S)
-        result = sent.result().get_result_async()
+        accepted = None
+        for _ in range(4):
+            # A server that has not yet found the client's reader drops its first answer.
+            sent = client.send_goal_async(
+                goal, feedback_callback=lambda m: feedback.append(m.feedback.distance_remaining)
+            )
+            rclpy.spin_until_future_complete(node, sent, timeout_sec=WAIT_S / 4)
+            accepted = sent.result()
+            if accepted is not None:
+                break
+        assert accepted is not None, "no goal was answered"
+        result = accepted.get_result_async()
         spin_until(node, lambda: result.done() and bool(feedback), "the result and a feedback")
     assert result.result().result.error_msg == "at 4.25"
-    assert feedback == [1.5]
+    assert set(feedback) == {1.5}
     client.destroy()
 
 

@@ -14,7 +14,6 @@ from ilrs_robots.core.mapping.step_height import reach_offsets
 from ilrs_robots.core.mapping.traversability import (
     REASONS,
     TraversabilityConfig,
-    inflate,
     traversability,
 )
 
@@ -134,7 +133,6 @@ def _inside(top: int, bottom: int, left: int, right: int) -> np.ndarray:
 def test_nothing_seen_is_nothing_known():
     layers = traversability(np.full((30, 40), np.nan, np.float32), STEP, LIMITS)
     assert np.isnan(layers.cost).all()
-    assert np.isnan(layers.inflated_cost).all()
     assert not layers.lethal.any()
 
 
@@ -208,33 +206,6 @@ def test_the_regional_slope_is_exact_on_planes(cells):
     np.testing.assert_allclose(slope_y, rise * np.sin(0.7), atol=0.015)
     empty = np.full((cells, cells), np.nan, np.float32)
     assert not np.any(regional_slope(empty, STEP, 3.0))
-
-
-def test_inflation_agrees_with_distances():
-    rng = np.random.default_rng(2)
-    cost = rng.uniform(0.0, 0.5, (50, 60)).astype(np.float32)
-    cost[rng.random(cost.shape) < 0.2] = np.nan
-    lethal = np.array([[10, 10], [30, 45], [31, 45]])
-    cost[tuple(lethal.T)] = 1.0
-    inflated = inflate(cost, STEP, 0.85, 0.5)
-    r, c = np.mgrid[:50, :60]
-    away = STEP * np.min([np.hypot(r - a, c - b) for a, b in lethal], axis=0)
-    np.testing.assert_array_equal(inflated[away <= 0.85], 1.0)
-    beyond = away > 0.85
-    expected = np.maximum(cost, np.maximum(0.98 * (1.0 - (away - 0.85) / 0.5), 0.0))
-    np.testing.assert_allclose(inflated[beyond], expected[beyond], atol=1e-5)
-    assert np.nanmax(inflated[beyond]) < 0.99
-    np.testing.assert_array_equal(np.isnan(inflated[beyond]), np.isnan(cost[beyond]))
-
-
-def test_the_inflated_cost_keeps_the_vehicle_off_the_rock():
-    layers = judged(rock(0.35, 0.3))
-    x, y = grid()
-    away = np.hypot(x, y)
-    blocked = layers.inflated_cost >= 0.99
-    assert blocked[away < 1.05 + 0.15].all()
-    assert not blocked[away > 1.05 + 0.15 + 0.3 + 0.1].any()
-    assert (layers.inflated_cost >= layers.cost).all()
 
 
 def test_cost_has_no_value_between_safe_and_lethal():

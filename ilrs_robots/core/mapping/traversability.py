@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import cv2
@@ -60,12 +59,6 @@ class TraversabilityConfig:
         0.3, doc="unseen cells farther from seen ones stay unknown", unit="m", low=0.0, high=5.0
     )
     min_support: int = param(8, doc="seen cells that a plane needs", low=3, high=10_000)
-    margin_m: float = param(
-        0.15, doc="clearance kept beside the footprint", unit="m", low=0.0, high=10.0
-    )
-    decay_m: float = param(
-        0.6, doc="inflated cost falls to nothing over this", unit="m", low=0.0, high=30.0
-    )
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -84,9 +77,6 @@ class TraversabilityLayers:
         lethal: bool, where ``cost`` is 1.0.
         filled: bool, cells whose height is interpolated.
         reason: uint8 index into ``REASONS`` of what dominates the cost.
-        resolution_m: cell size.
-        inflation_m: half the vehicle's width plus the margin.
-        decay_m: border beyond it.
     """
 
     slope_rad: Float32Array
@@ -96,17 +86,6 @@ class TraversabilityLayers:
     lethal: BoolArray
     filled: BoolArray
     reason: NDArray[np.uint8]
-    resolution_m: float
-    inflation_m: float
-    decay_m: float
-
-    @cached_property
-    def inflated_cost(self) -> Float32Array:
-        """Cost for the vehicle's centre, float32, made when it is first asked for.
-
-        1.0 within ``inflation_m`` of a lethal cell, also where nothing was seen; decays beyond.
-        """
-        return inflate(self.cost, self.resolution_m, self.inflation_m, self.decay_m)
 
 
 @njit(cache=True, error_model="numpy")
@@ -129,37 +108,6 @@ def _judge(
         lethal[k] = known and worst >= one
         cost[k] = one if lethal[k] else worst * safe
         reason[k] = why if known else 0
-
-
-def inflate(
-    cost: Float32Array, resolution_m: float, radius_m: float, decay_m: float
-) -> Float32Array:
-    """Grow lethal cells to a vehicle's half width, with a border that decays.
-
-    Args:
-        cost: (rows, cols) float32 0..1, NaN unknown; 1.0 is lethal.
-        resolution_m: cell size.
-        radius_m: cells whose centre is nearer to a lethal cell's centre become lethal, known or
-            not.
-        decay_m: known cells beyond get a cost that falls linearly from 0.98 to 0 over this.
-
-    Returns:
-        (rows, cols) float32, nowhere below ``cost``.
-    """
-    lethal = cost >= LETHAL_COST
-    inflated = cost.copy()
-    if not lethal.any():
-        return inflated
-    free = np.where(lethal, np.uint8(0), np.uint8(1))
-    away_m = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    away_m *= np.float32(resolution_m)
-    if decay_m > 0.0:
-        border = np.float32(MAX_SAFE_COST) * (
-            np.float32(1.0) - (away_m - np.float32(radius_m)) / np.float32(decay_m)
-        )
-        np.maximum(inflated, border, out=inflated)  # NaN stays NaN
-    inflated[away_m <= radius_m] = LETHAL_COST
-    return inflated
 
 
 def _known_mask(ground: Float32Array, radius_cells: float) -> tuple[BoolArray, BoolArray]:
@@ -211,7 +159,7 @@ def traversability(
     step_m = step_height(top, surface, slope_x, slope_y, resolution_m, offsets)
     slope_rad = np.arctan(np.sqrt(fit.slope_x**2 + fit.slope_y**2))
     step_m[np.isnan(slope_rad)] = np.nan
-    return _combine(slope_rad, step_m, fit.residual_m, filled, resolution_m, limits, cfg)
+    return _combine(slope_rad, step_m, fit.residual_m, filled, limits)
 
 
 def _combine(
@@ -219,9 +167,7 @@ def _combine(
     step_m: Float32Array,
     roughness_m: Float32Array,
     filled: BoolArray,
-    resolution_m: float,
     limits: VehicleLimits,
-    cfg: TraversabilityConfig,
 ) -> TraversabilityLayers:
     cost = np.empty_like(slope_rad)
     lethal: BoolArray = np.empty(cost.shape, np.bool_)
@@ -233,11 +179,7 @@ def _combine(
         slope_rad.ravel(), step_m.ravel(), roughness_m.ravel(), most,
         cost.ravel(), lethal.ravel(), reason.ravel(),
     )  # fmt: skip
-    radius_m = 0.5 * limits.footprint_width_m + cfg.margin_m
-    return TraversabilityLayers(
-        slope_rad, step_m, roughness_m, cost, lethal, filled, reason, resolution_m, radius_m,
-        cfg.decay_m,
-    )  # fmt: skip
+    return TraversabilityLayers(slope_rad, step_m, roughness_m, cost, lethal, filled, reason)
 
 
 def warm_up() -> None:

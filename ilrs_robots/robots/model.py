@@ -10,7 +10,7 @@ import numpy as np
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
-from ilrs_robots.core.paths import config_file
+from ilrs_robots.core.paths import config_file, shown
 from ilrs_robots.core.types import FloatArray
 
 
@@ -234,4 +234,4 @@ def load_robot(name: str) -> RobotModel:
         ConfigError: with file, key, value, limit and unit.
     """
     path = config_file("robots", name)
-    return config.from_mapping(RobotModel, config.load_yaml(path), str(path.name))
+    return config.from_mapping(RobotModel, config.load_yaml(path), shown(path))

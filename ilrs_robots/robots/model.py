@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -89,6 +90,20 @@ class FootprintConfig:
         config.check(self)
 
 
+class SpeedLimits(Protocol):
+    """Parameters of a tracker, a gate or another that limits speed."""
+
+    @property
+    def max_speed_mps(self) -> float:
+        """Forward speed, m/s."""
+        ...
+
+    @property
+    def max_yaw_rate_rps(self) -> float:
+        """Yaw rate, rad/s."""
+        ...
+
+
 @dataclass(frozen=True)
 class LimitsConfig:
     """What the vehicle may be asked to do."""
@@ -106,6 +121,23 @@ class LimitsConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         config.check(self)
+
+    def refuse_faster(self, group: str, asked: SpeedLimits) -> None:
+        """Refuse parameters that allow more than the vehicle can.
+
+        Args:
+            group: of the parameters, for the message.
+            asked: what they allow.
+
+        Raises:
+            ConfigError: with value, limit and unit.
+        """
+        for name, unit in (("max_speed_mps", "m/s"), ("max_yaw_rate_rps", "rad/s")):
+            value, limit = getattr(asked, name), getattr(self, name)
+            if value > limit:
+                raise ConfigError(
+                    f"{group}.{name} = {value} {unit}: above the vehicle's limit {limit} {unit}"
+                )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import click
 import numpy as np
 from rich.table import Table
 
-from ilrs_robots.cli.sim import SimRequest, console, run_over_dds
+from ilrs_robots.cli.run import SimRequest, run_over_dds
+from ilrs_robots.cli.terminal import console
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.core.terrain.corridor import corridor_report
 from ilrs_robots.core.terrain.rocks import Rocks

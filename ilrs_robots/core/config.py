@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -80,16 +80,85 @@ def _check_value(name: str, value: Any, spec: ParamSpec) -> None:
     unit = f" {spec.unit}" if spec.unit else ""
     if spec.choices and value not in spec.choices:
         raise ConfigError(f"{name} = {value!r}: must be one of {', '.join(spec.choices)}")
-    numbers = value if isinstance(value, tuple | list) else (value,)
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            continue
+    for number in _numbers(value):
         if math.isnan(number):
             raise ConfigError(f"{name} is NaN{unit and f' ({spec.unit})'}: a number is needed")
         if spec.low is not None and number < spec.low:
             raise ConfigError(f"{name} = {number}{unit}: below the limit {spec.low}{unit}")
         if spec.high is not None and number > spec.high:
             raise ConfigError(f"{name} = {number}{unit}: above the limit {spec.high}{unit}")
+        if math.isinf(number):
+            raise ConfigError(f"{name} = {number}{unit}: a finite number is needed")
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """Every number inside a value of tuples, lists and mappings."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One scalar parameter inside a dataclass of parameters.
+
+    Attributes:
+        name: dotted path of field names.
+        kind: bool, int, float or str.
+        value: the value in this instance.
+        spec: what is known of it.
+    """
+
+    name: str
+    kind: type
+    value: Any
+    spec: ParamSpec
+
+
+def leaves(instance: Any) -> Iterator[Leaf]:
+    """The scalar parameters of a dataclass, those of nested dataclasses included, in order."""
+    hints = get_type_hints(type(instance))
+    for item in fields(instance):
+        value, spec = getattr(instance, item.name), spec_of(item)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            for leaf in leaves(value):
+                yield dataclasses.replace(leaf, name=f"{item.name}.{leaf.name}")
+        elif spec is not None and hints[item.name] in (bool, int, float, str):
+            yield Leaf(item.name, hints[item.name], value, spec)
+
+
+def replaced(instance: T, values: Mapping[str, Any]) -> T:
+    """A copy with other values for some leaves; every check of the dataclasses is made again.
+
+    Args:
+        instance: a dataclass of parameters.
+        values: by dotted name, as ``leaves`` gives it.
+
+    Raises:
+        ConfigError: naming the field, the value, the limit and the unit.
+    """
+    own = {name: value for name, value in values.items() if "." not in name}
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        head, dot, rest = name.partition(".")
+        if dot:
+            nested.setdefault(head, {})[rest] = value
+    for head, inner in nested.items():
+        own[head] = replaced(getattr(instance, head), inner)
+    return dataclasses.replace(instance, **own)  # type: ignore[type-var]
+
+
+def check_leaf(name: str, value: Any, leaf: Leaf) -> None:
+    """Check one value for a leaf, under the name that its user knows.
+
+    Raises:
+        ConfigError: wrong type or out of range, with value, limit and unit.
+    """
+    _check_value(name, _convert(leaf.kind, value, name), leaf.spec)
 
 
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
@@ -98,83 +167,119 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
     Args:
         cls: a dataclass whose fields are scalars, strings, tuples, mappings or dataclasses.
         mapping: keys are field names.
-        where: file (and key path) for messages.
+        where: file for messages.
 
     Raises:
-        ConfigError: unknown key, missing key, wrong type, value out of range.
+        ConfigError: unknown key, missing key, wrong type, value out of range; the message names
+            the file and the whole path of the key, such as ``wheels.radius_m``.
     """
+    return _build(cls, mapping, where, "")
+
+
+def _at(where: str, key: str) -> str:
+    return f"{where}: {key}" if key else where
+
+
+def _build(cls: type[T], mapping: Any, where: str, key: str) -> T:
     if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{where}: expected keys and values, got {type(mapping).__name__}")
+        raise ConfigError(f"{_at(where, key)} = {mapping!r}: expected keys and values")
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls!r} is not a dataclass")
     known = {item.name: item for item in fields(cls) if item.init}
-    unknown = sorted(str(key) for key in mapping if key not in known)
+    prefix = f"{key}." if key else ""
+    unknown = sorted(str(name) for name in mapping if name not in known)
     if unknown:
         raise ConfigError(
-            f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(sorted(known))}"
+            f"{where}: unknown key {prefix + unknown[0]!r}; known keys are "
+            f"{', '.join(sorted(known))}"
         )
     hints = get_type_hints(cls)
     values: dict[str, Any] = {}
     for name, item in known.items():
         if name in mapping:
-            values[name] = _convert(hints[name], mapping[name], f"{where}: {name}")
+            values[name] = _convert(hints[name], mapping[name], where, prefix + name)
+            spec = spec_of(item)
+            if spec is not None:
+                _check_value(_at(where, prefix + name), values[name], spec)
         elif item.default is MISSING and item.default_factory is MISSING:
-            raise ConfigError(f"{where}: key {name!r} is missing")
+            raise ConfigError(f"{where}: key {prefix + name!r} is missing")
     try:
         return cls(**values)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{_at(where, key)}: {error}") from error
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+_WORDS = {float: "a number", int: "a whole number", str: "text (in quotes)", bool: "true or false"}
+
+
+def _convert(hint: Any, value: Any, where: str, key: str = "") -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return from_mapping(hint, value, where)
+        return _build(hint, value, where, key)
     args: tuple[Any, ...] = getattr(hint, "__args__", ())
     if type(None) in args:
         if value is None:
             return None
-        (inner,) = (arg for arg in args if arg is not type(None))
-        return _convert(inner, value, where)
+        inner = next(a for a in args if a is not type(None))
+        return _convert(inner, value, where, key)
     origin = getattr(hint, "__origin__", None)
     if origin is tuple:
-        return _convert_tuple(args, value, where)
+        return _convert_tuple(args, value, where, key)
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} = {value!r}: expected keys and values")
-        return {str(k): _convert(args[1], v, f"{where}.{k}") for k, v in value.items()}
+            raise ConfigError(f"{_at(where, key)} = {value!r}: expected keys and values")
+        return {str(k): _convert(args[1], v, where, f"{key}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if hint in (float, int, str, bool):
-        if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-            raise ConfigError(f"{where} = {value!r}: expected {hint.__name__}")
-        return value
+    if hint in _WORDS and (type(value) is not hint):
+        raise ConfigError(f"{_at(where, key)} = {value!r}: expected {_WORDS[hint]}")
     return value
 
 
-def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+def _convert_tuple(args: tuple[Any, ...], value: Any, where: str, key: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"{where} = {value!r}: expected a list")
+        raise ConfigError(f"{_at(where, key)} = {value!r}: expected a list")
     if args[-1] is Ellipsis:
-        return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-    if len(value) != len(args):
-        raise ConfigError(f"{where} = {value!r}: expected {len(args)} values, got {len(value)}")
-    pairs = zip(args, value, strict=True)
-    return tuple(_convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(pairs))
+        kinds: list[Any] = [args[0]] * len(value)
+    elif len(value) == len(args):
+        kinds = list(args)
+    else:
+        raise ConfigError(
+            f"{_at(where, key)} = {value!r}: expected {len(args)} values, got {len(value)}"
+        )
+    pairs = zip(kinds, value, strict=True)
+    return tuple(_convert(a, v, where, f"{key}[{i}]") for i, (a, v) in enumerate(pairs))
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which refuses a key that stands twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[str, int] = {}
+        for key, _value in node.value if isinstance(node, yaml.MappingNode) else ():
+            name, line = str(key.value), key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:merge" and name in seen:
+                raise ConfigError(f"key {name!r} stands twice, in lines {seen[name]} and {line}")
+            seen[name] = line
+        return super().construct_mapping(node, deep)
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping with the safe loader.
 
     Raises:
-        ConfigError: the file is absent, is not YAML or holds no mapping.
+        ConfigError: the file is absent, is not YAML, has a key twice or holds no mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not text in UTF-8 ({error})") from error
     try:
-        loaded = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML ({error})") from error
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: expected keys and values at the top")

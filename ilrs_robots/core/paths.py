@@ -51,3 +51,37 @@ def config_file(kind: str, name: str) -> Path:
     if name not in known:
         raise ConfigError(f"unknown {kind[:-1]} {name!r}; known: {', '.join(known) or 'none'}")
     return folder / f"{name}.yaml"
+
+
+def shown(path: Path) -> str:
+    """A file's name for messages: within the share folder from there on, elsewhere as given."""
+    try:
+        return str(path.resolve().relative_to(share_dir().resolve()))
+    except ValueError:
+        return str(path)
+
+
+def beside(file: Path, named: str) -> Path:
+    """The file that another file names: beside that file, or at an explicit absolute path.
+
+    A file that was handed on must not reach, by ``..``, for what lies around the folder it is
+    put in; whoever writes an absolute path (``~`` included) knows the machine and means it. What
+    symbolic links inside the folder point at is their owner's choice and is followed.
+
+    Args:
+        file: the file that names the other.
+        named: relative to the folder of ``file``, or absolute.
+
+    Raises:
+        ConfigError: a relative path that leaves the folder.
+    """
+    path = Path(named).expanduser()
+    if path.is_absolute():
+        return path
+    inside = os.path.normpath(path)
+    if inside == os.pardir or inside.startswith(os.pardir + os.sep):
+        raise ConfigError(
+            f"{named!r} leaves the folder of {file.name}: it must lie in it, or the path must be "
+            "absolute"
+        )
+    return file.parent / inside

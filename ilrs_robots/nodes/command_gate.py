@@ -8,15 +8,18 @@ from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import OccupancyGrid, Odometry
 from std_srvs.srv import SetBool
 
-from ilrs_robots.core.control.gate import CommandGate, GateConfig
+from ilrs_robots.core.control.gate import CommandGate, GateConfig, GateDecision
 from ilrs_robots.core.types import VelocityCommand
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
-from ilrs_robots.nodes.parameters import declare
+from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.robots.site import load_placement
 from ilrs_robots.robots.steps import base_frame, gate_config_of
 
 PERIOD_S = 0.05
+CLOCK_PERIOD_S = 0.5
+"""How often (wall time) the gate looks whether simulated time goes on."""
 
 
 class CommandGateNode(ManagedNode):
@@ -28,8 +31,12 @@ class CommandGateNode(ManagedNode):
     def setup(self) -> None:
         """Subscribe to commands and to what the gate judges them by."""
         model = load_placement(self.site_name, self.robot).load_model()
-        cfg: GateConfig = declare(self, "gate", gate_config_of(model))
-        self._gate = CommandGate(cfg)
+        self._node_clock = NodeClock(self)
+        self._gate = CommandGate(self.tunable("gate", gate_config_of(model), self._use))
+        self._kept = KeptState.of(self, f"{self.robot}.gate")
+        if (self._kept.load() or {}).get("estop"):
+            self._gate.set_estop(True)
+            self.get_logger().warning("emergency stop: still set from before the restart")
         self._reason = ""
         self._out = self.publisher(TwistStamped, "cmd_vel", qos.COMMAND)
         for source in ("nav", "teleop"):
@@ -37,7 +44,12 @@ class CommandGateNode(ManagedNode):
         self.subscribe(Odometry, "odom", self._on_odom, qos.STATE)
         self.subscribe(OccupancyGrid, "traversability", self._on_map, qos.MAP)
         self.service(SetBool, "estop", self._on_estop)
-        self.timer(PERIOD_S, self._tick)
+        self._node_clock.timer(PERIOD_S, self._tick)
+        if self._node_clock.simulated:
+            self._node_clock.steady_timer(CLOCK_PERIOD_S, self._mind_clock)
+
+    def _use(self, cfg: GateConfig) -> None:
+        self._gate.config = cfg
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Say why the gate is shut."""
@@ -57,6 +69,7 @@ class CommandGateNode(ManagedNode):
 
     def _on_estop(self, request: Any, response: Any) -> Any:
         self._gate.set_estop(request.data)
+        self._kept.save({"estop": bool(request.data)})
         response.success = True
         response.message = "stopped until released" if request.data else "released"
         self.get_logger().warning(f"emergency stop: {response.message}")
@@ -65,7 +78,16 @@ class CommandGateNode(ManagedNode):
 
     def _tick(self) -> None:
         now_ns = self.now_ns()
-        decision = self._gate.output(now_ns)
+        self._send(self._gate.output(now_ns), now_ns)
+
+    def _mind_clock(self) -> None:
+        """Stop the vehicle when simulated time stops: the gate's own timer stops with it."""
+        now_ns = self.now_ns()
+        trouble = self._node_clock.trouble(now_ns)
+        if trouble:
+            self._send(self._gate.stand(trouble), now_ns)
+
+    def _send(self, decision: GateDecision, now_ns: int) -> None:
         if decision.reason != self._reason and decision.reason:
             self.get_logger().info(f"gate shut: {decision.reason}", throttle_duration_sec=2.0)
         self._reason = decision.reason

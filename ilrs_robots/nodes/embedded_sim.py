@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,11 +15,13 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, JointState, PointCloud2
 
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import AttitudeSample, Cloud, ImuSample, JointSample
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.robots.model import RobotModel
-from ilrs_robots.robots.site import load_site
+from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.steps import MAP_FRAME
 from ilrs_robots.sim.world import EmbeddedWorld, SimRobot
 
@@ -30,6 +32,9 @@ SILENT_AFTER_S = 1.0
 TRUTH_PERIOD_NS = 100_000_000
 CLOCK_PERIOD_NS = 40_000_000
 """Every node of every vehicle takes each tick of the clock: half the exchange rate will do."""
+KEEP_PERIOD_NS = 200_000_000
+"""How often the places of the vehicles are kept. After a restart time goes on by so much later,
+so that no stamp is given twice."""
 
 
 @dataclass
@@ -48,7 +53,11 @@ class _Vehicle:
 
 
 class EmbeddedSimNode(Node):  # type: ignore[misc]
-    """Steps the world as fast as vehicles follow and the requested real-time factor allows."""
+    """Steps the world as fast as vehicles follow and the requested real-time factor allows.
+
+    Restarted after a crash, it puts the vehicles down at rest where they stood, and time goes on
+    from there: it never runs backwards. Speeds, wheel angles and noise begin anew.
+    """
 
     def __init__(self) -> None:
         super().__init__("embedded_sim")
@@ -60,9 +69,9 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             raise ConfigError(f"real_time_factor = {self._rtf}: must be 0 or more")
         site, terrain = load_site(site_name, seed=seed)
         chosen = [n for n in names.split(",") if n] or [r.name for r in site.robots]
-        placed = [site.robot(name) for name in chosen]
-        models = {p.name: p.load_model() for p in placed}
-        robots = [SimRobot(p.name, models[p.name], p.x_m, p.y_m, p.yaw_rad) for p in placed]
+        models = {name: site.robot(name).load_model() for name in chosen}
+        self._kept = KeptState.of(self, "world")
+        robots = self._places(site, models)
         self.world = EmbeddedWorld(terrain.surface, robots, seed)
         self._clock_out = self.create_publisher(Clock, "/clock", qos.STATE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STATE)
@@ -71,6 +80,36 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         self._clock_ns = -CLOCK_PERIOD_NS
         self._diagnosed_s = 0.0
         self._diagnosed_ns = 0
+
+    def _places(self, site: SiteConfig, models: dict[str, RobotModel]) -> list[SimRobot]:
+        """Vehicles where they stood before a restart, or else where the site says."""
+        self._offset_ns, self._kept_ns = 0, -KEEP_PERIOD_NS
+        self._first_wall_s: float | None = None
+        placed = [site.robot(name) for name in models]
+        poses = {p.name: (p.x_m, p.y_m, p.yaw_rad) for p in placed}
+        kept = self._kept.load()
+        if kept is not None and set(kept["poses"]) == set(poses):
+            poses = {name: tuple(pose) for name, pose in kept["poses"].items()}
+            self._offset_ns = int(kept["time_ns"]) + KEEP_PERIOD_NS
+            self._first_wall_s = float(kept["first_wall_s"])
+            self.get_logger().warning(
+                f"restarted: the vehicles stand where they stood at {kept['time_ns'] * 1e-9:.1f} s"
+            )
+        return [SimRobot(name, models[name], *poses[name]) for name in models]
+
+    def _keep(self) -> None:
+        poses = {}
+        for name in self.vehicles:
+            truth = self.world.truth(name)
+            x, y = (float(v) for v in truth.position_m[:2])
+            poses[name] = (x, y, se3.yaw_of(truth.quat_wxyz))
+        state = {"time_ns": self.time_ns, "poses": poses, "first_wall_s": self._first_wall_s}
+        self._kept.save(state)
+
+    @property
+    def time_ns(self) -> int:
+        """ROS time: the world's own and what was before a restart."""
+        return self.world.time_ns + self._offset_ns
 
     def _vehicle(self, name: str, model: RobotModel) -> _Vehicle:
         vehicle = _Vehicle(
@@ -114,9 +153,12 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
     def delay_s(self) -> float:
         """Wall seconds to wait before the next step: 0 when it may be taken now."""
         now_s = time.monotonic()
-        time_ns = self.world.time_ns
+        time_ns = self.time_ns
         if self._start_wall_s is None:
             self._start_wall_s = now_s
+            self._pace_factor, self._pace_from = self._rtf, (now_s, time_ns)
+            if self._first_wall_s is None:
+                self._first_wall_s = now_s
             for vehicle in self.vehicles.values():
                 vehicle.heard_s = now_s
         for vehicle in self.vehicles.values():
@@ -126,30 +168,49 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 vehicle.silent = True
                 self.get_logger().warning(
                     f"{vehicle.name} has said nothing for {SILENT_AFTER_S:.0f} s: "
-                    "the simulation goes on without waiting for it"
+                    "the simulation goes on in real time without waiting for it"
                 )
                 continue
             return 0.002
-        if self._rtf <= 0.0:
+        return self._pace(now_s)
+
+    def _pace(self, now_s: float) -> float:
+        """Wait for the wall clock: as fast as asked for, in real time while a vehicle is silent.
+
+        A gate that has to stop a vehicle counts simulated time but needs wall time to act.
+        """
+        factor = self._rtf
+        if any(vehicle.silent for vehicle in self.vehicles.values()):
+            factor = min(factor or 1.0, 1.0)
+        if factor != self._pace_factor:
+            self._pace_factor, self._pace_from = factor, (now_s, self.time_ns)
+        if factor <= 0.0:
             return 0.0
-        return max(0.0, time_ns * 1e-9 / self._rtf - (now_s - self._start_wall_s))
+        wall_s, time_ns = self._pace_from
+        return max(0.0, (self.time_ns - time_ns) * 1e-9 / factor - (now_s - wall_s))
 
     # -- output -----------------------------------------------------------------------------
     def step(self) -> None:
         """Advance by one exchange period and publish what the sensors say."""
         events = self.world.step()
-        time_ns = self.world.time_ns
+        time_ns = self.time_ns
         if time_ns - self._clock_ns >= CLOCK_PERIOD_NS:
             self._clock_ns = time_ns
             self._clock_out.publish(Clock(clock=convert.to_stamp(time_ns)))
         for event in events:
-            self._publish(self.vehicles[event.robot], event.payload)
+            payload = event.payload
+            if self._offset_ns:
+                payload = replace(payload, stamp_ns=payload.stamp_ns + self._offset_ns)
+            self._publish(self.vehicles[event.robot], payload)
         for vehicle in self.vehicles.values():
             if time_ns - vehicle.truth_ns >= TRUTH_PERIOD_NS:
                 vehicle.truth_ns = time_ns
-                truth = self.world.truth(vehicle.name)
+                truth = replace(self.world.truth(vehicle.name), stamp_ns=time_ns)
                 child = f"{vehicle.name}/truth/base_link"
                 vehicle.truth.publish(convert.odometry_message(truth, MAP_FRAME, child))
+        if time_ns - self._kept_ns >= KEEP_PERIOD_NS:
+            self._kept_ns = time_ns
+            self._keep()
         if time.monotonic() - self._diagnosed_s >= 1.0:
             self._diagnose(time_ns)
 
@@ -173,7 +234,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         if self._diagnosed_s:
             factor = (time_ns - self._diagnosed_ns) * 1e-9 / (now_s - self._diagnosed_s)
         self._diagnosed_s, self._diagnosed_ns = now_s, time_ns
-        started_s = self._start_wall_s if self._start_wall_s is not None else now_s
+        started_s = self._first_wall_s if self._first_wall_s is not None else now_s
         values = {
             "real_time_factor": f"{factor:.3f}",
             "wall_s": f"{now_s - started_s:.3f}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import rclpy
 from action_msgs.msg import GoalStatus
@@ -19,6 +19,8 @@ from ilrs_robots.nodes import convert, qos
 from ilrs_robots.robots.steps import MAP_FRAME
 
 CANCEL_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 10.0
+"""A goal that is not answered in this time was lost on the way and is sent again."""
 STATUS_WORDS = {
     GoalStatus.STATUS_SUCCEEDED: "succeeded",
     GoalStatus.STATUS_ABORTED: "aborted",
@@ -65,7 +67,7 @@ class _Session:
         self.executor.add_node(self.node)
         self.client = ActionClient(self.node, NavigateToPose, f"/{robot}/navigate_to_pose")
         self.on_progress = on_progress
-        self.speed_mps = self.tilt_deg = self.elapsed_s = 0.0
+        self.speed_mps = self.tilt_deg = 0.0
         self.node.create_subscription(Odometry, f"/{robot}/odom", self._on_odom, qos.SENSOR)
 
     def _on_odom(self, msg: Odometry) -> None:
@@ -76,11 +78,10 @@ class _Session:
 
     def on_feedback(self, message: NavigateToPose.Impl.FeedbackMessage) -> None:
         feedback = message.feedback
-        self.elapsed_s = convert.to_ns(feedback.navigation_time) * 1e-9
         self.on_progress(
             GoalProgress(
                 feedback.distance_remaining,
-                self.elapsed_s,
+                convert.to_ns(feedback.navigation_time) * 1e-9,
                 convert.to_ns(feedback.estimated_time_remaining) * 1e-9,
                 feedback.number_of_recoveries,
                 self.speed_mps,
@@ -96,8 +97,13 @@ def send_goal(
     yaw_rad: float = 0.0,
     on_progress: Callable[[GoalProgress], None] = lambda _p: None,
     keep_waiting: Callable[[], bool] = lambda: True,
+    life: Callable[[], int | None] = lambda: 1,
 ) -> GoalOutcome:
     """Send a goal in ``map`` and wait for its end.
+
+    A navigation node that dies takes the goal with it, and DDS believes in the dead for many
+    seconds. So ``life`` is asked; when it changes, the goal is sent again, by a new participant
+    that has never heard of the dead one.
 
     Args:
         robot: the robot's namespace.
@@ -105,58 +111,90 @@ def send_goal(
         yaw_rad: heading at the goal.
         on_progress: called at every feedback.
         keep_waiting: asked ten times a second; when it says no, the goal is cancelled.
+        life: which life the navigation node's process is in; None while it is not up.
 
     Returns:
         The outcome; status ``unavailable`` when there is no action server.
     """
-    context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        return _send(context, robot, goal_xy_m, yaw_rad, on_progress, keep_waiting)
-    finally:
-        rclpy.try_shutdown(context=context)
+    spent_s = 0.0
+    while True:
+        attempt = _Attempt(on_progress, keep_waiting, life, spent_s)
+        outcome = attempt.run(robot, _goal(goal_xy_m, yaw_rad))
+        spent_s = attempt.elapsed_s
+        if outcome is not None:
+            return outcome
 
 
-def _send(
-    context: rclpy.Context,
-    robot: str,
-    goal_xy_m: tuple[float, float],
-    yaw_rad: float,
-    on_progress: Callable[[GoalProgress], None],
-    keep_waiting: Callable[[], bool],
-) -> GoalOutcome:
-    session = _Session(context, robot, on_progress)
+class _Attempt:
+    """A goal in one life of the navigation node."""
 
-    def wait(done: Callable[[], bool]) -> bool:
-        """Spin until done; False when the caller no longer waits."""
+    def __init__(
+        self,
+        on_progress: Callable[[GoalProgress], None],
+        keep_waiting: Callable[[], bool],
+        life: Callable[[], int | None],
+        before_s: float,
+    ) -> None:
+        self.elapsed_s = self._before_s = before_s
+        self._on_progress, self._keep_waiting, self._life = on_progress, keep_waiting, life
+        self._born: int | None = None
+
+    def run(self, robot: str, goal: NavigateToPose.Goal) -> GoalOutcome | None:
+        """The outcome, or None when the node has died or has not answered: send again."""
+        while (born := self._life()) is None:
+            if not self._keep_waiting():
+                return GoalOutcome("canceled", 0, "before the goal was sent", self.elapsed_s)
+            time.sleep(0.05)
+        self._born = born
+        context = rclpy.Context()
+        rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            return self._send(_Session(context, robot, self._report), goal)
+        finally:
+            rclpy.try_shutdown(context=context)
+
+    def _send(self, session: _Session, goal: NavigateToPose.Goal) -> GoalOutcome | None:
+        if not self._wait(session, session.client.server_is_ready):
+            return self._unfinished("unavailable", "there was no action server")
+        sending = session.client.send_goal_async(goal, feedback_callback=session.on_feedback)
+        answer_by = time.monotonic() + ANSWER_TIMEOUT_S
+        if not self._wait(session, lambda: sending.done() or time.monotonic() > answer_by):
+            return self._unfinished("unavailable", "the goal was not answered")
+        if not sending.done():
+            return None
+        handle = sending.result()
+        if not handle.accepted:
+            return GoalOutcome("rejected", 0, "the navigation node refused the goal", 0.0)
+        result = handle.get_result_async()
+        if not self._wait(session, result.done) and not self._reborn():
+            cancelling = handle.cancel_goal_async()
+            deadline = time.monotonic() + CANCEL_TIMEOUT_S
+            while not (cancelling.done() and result.done()) and time.monotonic() < deadline:
+                session.executor.spin_once(timeout_sec=0.1)
+        if not result.done():
+            return self._unfinished("canceled", "cancelled; no answer came")
+        answer = result.result()
+        word = STATUS_WORDS.get(answer.status, f"status {answer.status}")
+        content = answer.result
+        return GoalOutcome(word, content.error_code, content.error_msg, self.elapsed_s)
+
+    def _wait(self, session: _Session, done: Callable[[], bool]) -> bool:
+        """Spin until done; False when the caller no longer waits or the node has died."""
         while not done():
-            if not keep_waiting():
+            if not self._keep_waiting() or self._reborn():
                 return False
             session.executor.spin_once(timeout_sec=0.1)
         return True
 
-    if not wait(session.client.server_is_ready):
-        return GoalOutcome("unavailable", 0, "there was no action server", 0.0)
-    sending = session.client.send_goal_async(
-        _goal(goal_xy_m, yaw_rad), feedback_callback=session.on_feedback
-    )
-    if not wait(sending.done):
-        return GoalOutcome("unavailable", 0, "the goal was not answered", 0.0)
-    handle = sending.result()
-    if not handle.accepted:
-        return GoalOutcome("rejected", 0, "the navigation node refused the goal", 0.0)
-    result = handle.get_result_async()
-    if not wait(result.done):
-        cancelling = handle.cancel_goal_async()
-        deadline = time.monotonic() + CANCEL_TIMEOUT_S
-        while not (cancelling.done() and result.done()) and time.monotonic() < deadline:
-            session.executor.spin_once(timeout_sec=0.1)
-    if not result.done():
-        return GoalOutcome("canceled", 0, "cancelled; no answer came", session.elapsed_s)
-    answer = result.result()
-    word = STATUS_WORDS.get(answer.status, f"status {answer.status}")
-    content = answer.result
-    return GoalOutcome(word, content.error_code, content.error_msg, session.elapsed_s)
+    def _reborn(self) -> bool:
+        return self._life() != self._born
+
+    def _unfinished(self, status: str, sentence: str) -> GoalOutcome | None:
+        return None if self._reborn() else GoalOutcome(status, 0, sentence, self.elapsed_s)
+
+    def _report(self, progress: GoalProgress) -> None:
+        self.elapsed_s = self._before_s + progress.elapsed_s
+        self._on_progress(replace(progress, elapsed_s=self.elapsed_s))
 
 
 def _goal(goal_xy_m: tuple[float, float], yaw_rad: float) -> NavigateToPose.Goal:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 
+import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 from tf2_msgs.msg import TFMessage
 
+from ilrs_robots.core.clock import other_clock
+from ilrs_robots.core.errors import IlrsError, TerrainError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.types import FloatArray
+from ilrs_robots.core.types import FloatArray, ImuSample, OdometryEstimate
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
+from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare, declare_one
 from ilrs_robots.robots.site import initial_pose, load_site
 from ilrs_robots.robots.steps import (
@@ -23,9 +29,14 @@ from ilrs_robots.robots.steps import (
     odom_frame,
 )
 
+RESET_TEXT = "simulated time was set back: localisation starts again at the site's start pose"
 _NEVER_NS = -(10**18)
 _JITTER_NS = 1_000_000
 """Samples that come a little early still count as due."""
+KEEP_PERIOD_NS = 200_000_000
+"""How often the pose is kept: so much of the way may be missing after a restart."""
+KEPT_FOR_NS = 600_000_000_000
+"""A kept pose that is older than this counts for nothing."""
 
 
 class LocalizationNode(ManagedNode):
@@ -40,11 +51,16 @@ class LocalizationNode(ManagedNode):
         placement = site.robot(self.robot)
         model = placement.load_model()
         cfg = declare(self, "dead_reckoning", dead_reckoning_config_of(model))
-        self._step = LocalizationStep(model, self.robot, cfg)
+        self._node_clock = NodeClock(self)
+        self._prior = terrain.prior
         self._start_pose: FloatArray = initial_pose(placement, terrain.prior)
+        restart_at = self._start_pose if self._node_clock.simulated else None
+        self._step = LocalizationStep(model, self.robot, cfg, restart_at)
+        self._imu_ns: int | None = None
         period_s = float(declare_one(self, "publish_period_s", 0.04, "odom and /tf period [s]"))
         self._period_ns = int(period_s * 1e9) - _JITTER_NS
-        self._sent_ns = _NEVER_NS
+        self._sent_ns = self._kept_ns = _NEVER_NS
+        self._kept = KeptState.of(self, f"{self.robot}.pose")
         self._odom = self.publisher(Odometry, "odom", qos.STREAM)
         self._tf = self.publisher(TFMessage, "/tf", qos.TF)
         self.subscribe(Imu, "imu/data", self._on_imu, qos.STREAM)
@@ -55,15 +71,60 @@ class LocalizationNode(ManagedNode):
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Report refused measurements and whether odometry runs."""
         values: dict[str, object] = dict(self._step.counters)
+        now_ns = self.now_ns()
+        trouble = self._node_clock.trouble(now_ns)
+        if not trouble and self._imu_ns is not None:
+            trouble = other_clock("imu/data", self._imu_ns, now_ns)
+        if trouble:
+            return WARN, trouble, values
         if self._sent_ns == _NEVER_NS:
             return WARN, "no odometry yet: no joint states with IMU data have come", values
         return OK, "odometry runs", values
 
     def _on_imu(self, msg: Imu) -> None:
         sample = convert.imu_sample(msg)
+        self._look_at_clock()
+        self._imu_ns = sample.stamp_ns
         if not self._step.started:
-            self._step.start_level(self._start_pose, sample)
+            self._start(sample)
+        restarts = self._step.restarts
         self._step.on_imu(sample)
+        if self._step.restarts > restarts:
+            self.get_logger().warning(RESET_TEXT)
+
+    def _look_at_clock(self) -> None:
+        """Start again at once when a simulation was reset; stamps would tell a little later."""
+        now_ns = self.now_ns()
+        back_ns = self._node_clock.went_back_ns(now_ns)
+        ahead = self._imu_ns is not None and self._imu_ns > now_ns
+        if back_ns and ahead and self._node_clock.simulated and self._step.started:
+            self._step.started = False
+            self.get_logger().warning(RESET_TEXT)
+
+    def _start(self, sample: ImuSample) -> None:
+        """Begin where the last life of this node ended, or else where the site says."""
+        kept = self._kept.load()
+        if kept is not None:
+            age_ns = sample.stamp_ns - int(kept["stamp_ns"])
+            if 0 <= age_ns <= KEPT_FOR_NS:
+                T_map_odom, T_odom_base = np.array(kept["map_odom"]), np.array(kept["odom_base"])
+                self._step.start_level(T_map_odom @ T_odom_base, sample, T_map_odom)
+                self.get_logger().warning(
+                    f"restarted: pose of {age_ns * 1e-9:.1f} s ago taken up again"
+                )
+                return
+        self._step.start_level(self._start_pose, sample)
+
+    def _keep(self, estimate: OdometryEstimate) -> None:
+        self._kept_ns = estimate.stamp_ns
+        T_odom_base = se3.make_transform(estimate.position_m, estimate.quat_wxyz)
+        self._kept.save(
+            {
+                "stamp_ns": estimate.stamp_ns,
+                "map_odom": self._step.T_map_odom.tolist(),
+                "odom_base": T_odom_base.tolist(),
+            }
+        )
 
     def _on_attitude(self, msg: Imu) -> None:
         if self._step.started:
@@ -90,6 +151,8 @@ class LocalizationNode(ManagedNode):
         ]
         self._tf.publish(TFMessage(transforms=transforms))
         self._odom.publish(convert.odometry_message(estimate, frame, child))
+        if not 0 <= estimate.stamp_ns - self._kept_ns < KEEP_PERIOD_NS:
+            self._keep(estimate)
 
     def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
         if msg.header.frame_id != MAP_FRAME:
@@ -97,5 +160,28 @@ class LocalizationNode(ManagedNode):
                 f"initialpose is in frame {msg.header.frame_id!r}: it must be in {MAP_FRAME!r}"
             )
             return
-        self._step.start(convert.pose_matrix(msg.pose.pose), convert.to_ns(msg.header.stamp))
-        self.get_logger().info("pose reset by initialpose")
+        try:
+            T_map_base = self._on_ground(convert.pose_matrix(msg.pose.pose))
+            if not self._step.started:
+                self._start_pose = T_map_base
+                self.get_logger().info("initialpose: localisation will start there")
+                return
+            turned = self._step.relocate(T_map_base)
+        except IlrsError as error:
+            self.get_logger().error(f"initialpose refused: {error}")
+            return
+        heading = "with its heading" if turned else "the heading is held by the star tracker"
+        x, y = (float(v) for v in T_map_base[:2, 3])
+        self.get_logger().info(f"initialpose ({x:.1f}, {y:.1f}) m taken, {heading}")
+
+    def _on_ground(self, T_map_base: FloatArray) -> FloatArray:
+        """A pose drawn on a flat map has height 0: it is put onto the prior terrain."""
+        position, _ = se3.split_transform(T_map_base)
+        height_m = float(self._prior.height(position[None, :2])[0])
+        if not math.isfinite(height_m):
+            x, y = (float(v) for v in position[:2])
+            raise TerrainError(f"({x:.1f}, {y:.1f}) m lies outside the terrain")
+        placed = T_map_base.copy()
+        if position[2] == 0.0:
+            placed[2, 3] = height_m
+        return placed

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import rclpy.lifecycle
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes import qos
-from ilrs_robots.nodes.parameters import declare_one
+from ilrs_robots.nodes.parameters import Tunables, declare, declare_one
 from ilrs_robots.nodes.statistics import LatencyWindow
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
 
+T = TypeVar("T")
+
 
 class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     """A lifecycle node with diagnostics at 1 Hz.
 
-    Sub-classes override ``setup`` (create what is needed; raise IlrsError to refuse), ``reset``
-    (drop state) and ``health`` (level, sentence, values).
+    Sub-classes override ``setup`` (create what is needed; raise IlrsError to refuse), ``pause``
+    (end what is under way), ``reset`` (drop state) and ``health`` (level, sentence, values).
     """
 
     def __init__(self, name: str) -> None:
@@ -39,6 +43,9 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         self.active = False
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self._level = OK
+        self._tunables = Tunables(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._tunables.take)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STATE)
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._publish_diagnostics, clock=self._wall)
@@ -46,6 +53,9 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     # -- for sub-classes --------------------------------------------------------------------
     def setup(self) -> None:
         """Create publishers, subscriptions, services and the core's objects."""
+
+    def pause(self) -> None:
+        """End what is under way, before callbacks stop; the node was active until now."""
 
     def reset(self) -> None:
         """Drop what ``setup`` created besides ROS entities."""
@@ -88,6 +98,45 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         self._owned.append((self.destroy_timer, made))
         return made
 
+    def tunable(
+        self,
+        prefix: str,
+        default: T,
+        apply: Callable[[T], None],
+        *,
+        fixed: Sequence[str] = (),
+        check: Callable[[T], None] = lambda _config: None,
+    ) -> T:
+        """Declare a group of parameters that may change while the node runs.
+
+        Args:
+            prefix: name of the group.
+            default: instance of a parameter dataclass that holds the defaults.
+            apply: hands a changed instance to the core's object; must not refuse.
+            fixed: sub-groups that may not change after all.
+            check: raises ConfigError for what the dataclass itself cannot know.
+
+        Returns:
+            An instance with the values in force.
+
+        Raises:
+            ConfigError: values that are wrong or do not go together.
+        """
+        made = declare(self, prefix, default, tunable=True, fixed=fixed)
+        self._tunables.add(prefix, made, apply, check)
+        return made
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters as rclpy does, but refuse in words: value, limit, unit."""
+        refused = self._check_parameters(parameter_list)
+        if not refused.successful:
+            return refused
+        return super().set_parameters_atomically(parameter_list)
+
+    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        reason = self._tunables.refusal(parameters)
+        return SetParametersResult(successful=not reason, reason=reason)
+
     def now_ns(self) -> int:
         """The node's clock in nanoseconds."""
         return int(self.get_clock().now().nanoseconds)
@@ -110,7 +159,7 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop callbacks; what is held stays."""
-        self.active = False
+        self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -120,15 +169,21 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and release."""
-        self.active = False
+        self._stop()
         self._release()
         return super().on_shutdown(state)
 
+    def _stop(self) -> None:
+        if self.active:
+            self.pause()
+        self.active = False
+
     def _release(self) -> None:
+        self.reset()
+        self._tunables.clear()
         for destroy, made in reversed(self._owned):
             destroy(made)
         self._owned.clear()
-        self.reset()
 
     # -- diagnostics ------------------------------------------------------------------------
     def _publish_diagnostics(self) -> None:

@@ -1,28 +1,26 @@
-"""Navigation node: goals to velocity commands through the action that users already know."""
+"""Navigation node: goals to velocity commands through the actions that users already know."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from nav2_msgs.action import NavigateToPose
+from nav2_msgs.action import FollowWaypoints, NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from rclpy.duration import Duration
-from rclpy.task import Future
 
 from ilrs_robots.core import warm
 from ilrs_robots.core.control.navigator import NavigatorOutput, NavigatorState
-from ilrs_robots.core.errors import IlrsError, TransformError
+from ilrs_robots.core.errors import ExtrapolationError, IlrsError, TransformError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import FloatArray, VelocityCommand
-from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes import convert, missions, qos
+from ilrs_robots.nodes.goal_pose import MAX_AHEAD_NS, in_map, lies_ahead
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
-from ilrs_robots.nodes.parameters import declare
+from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED, Mission
 from ilrs_robots.robots.site import load_site
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
@@ -38,71 +36,87 @@ if TYPE_CHECKING:
 CONTROL_PERIOD_NS = 100_000_000
 FEEDBACK_PERIOD_NS = 500_000_000
 PLAN_PERIOD_NS = 1_000_000_000
-INVALID_GOAL = 1001
-"""Error code of a goal that cannot be understood; the navigator's own codes follow it."""
-PREEMPTED = 1002
-
-
-@dataclass
-class _ActiveGoal:
-    handle: Any
-    finished: Future
-    started_ns: int
-    result: NavigateToPose.Result
-    goal_xy_m: FloatArray = field(default_factory=lambda: np.zeros(2))
+RESULT_TIMEOUT_S = 60
+"""For how long the outcome of a goal can be asked for after its end."""
+_NEVER_NS = -(10**18)
 
 
 class NavigationNode(ManagedNode):
     """Runs the navigator once per control period of odometry time.
 
     The control step hangs on odometry, not on a timer: without a fresh pose there is no command,
-    and a simulation that runs faster or slower than the wall clock changes nothing.
+    and a simulation that runs faster or slower than the wall clock changes nothing. The action
+    servers live as long as the node, because an answer may be under way when it is cleaned up;
+    they reject goals while the node is not active.
     """
 
     def __init__(self, listener: TransformListener) -> None:
         super().__init__("navigation")
         self._listener = listener
-        self._active: _ActiveGoal | None = None
+        self._mission: Mission | None = None
+        self._servers = [
+            self._serve(NavigateToPose, "navigate_to_pose", missions.PoseMission),
+            self._serve(FollowWaypoints, "follow_waypoints", missions.WaypointMission),
+        ]
+
+    def _serve(self, kind: Any, name: str, make: Callable[[Any], Mission]) -> ActionServer:
+        async def execute(handle: Any) -> Any:
+            return await self._execute(handle, make, kind.Result())
+
+        return ActionServer(
+            self,
+            kind,
+            name,
+            execute_callback=execute,
+            goal_callback=self._on_goal,
+            cancel_callback=self._on_cancel,
+            result_timeout=RESULT_TIMEOUT_S,
+        )
+
+    def destroy_node(self) -> None:
+        """Take the action servers down before what they stand on."""
+        for server in self._servers:
+            server.destroy()
+        self._servers.clear()
+        super().destroy_node()
 
     def setup(self) -> None:
-        """Load robot and prior terrain, offer the action."""
+        """Load robot and prior terrain, subscribe."""
         site, terrain = load_site(self.site_name, seed=self.seed)
         model = site.robot(self.robot).load_model()
-        cfg = declare(self, "navigator", navigator_config_of(model))
+        cfg = self.tunable(
+            "navigator",
+            navigator_config_of(model),
+            lambda c: self._step.navigator.reconfigure(c),
+            fixed=("costmap", "planner"),
+            check=lambda c: model.limits.refuse_faster("navigator.tracker", c.tracker),
+        )
         warm.navigation()
         self._step = NavigationStep(model, terrain.prior, cfg)
-        self._control_ns = self._feedback_ns = self._plan_ns = -(10**18)
+        self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
         self._output: NavigatorOutput | None = None
-        self._pose: FloatArray | None = None
         self._command = self.publisher(TwistStamped, "cmd_vel_nav", qos.COMMAND)
         self._plan = self.publisher(Path, "plan", qos.MAP)
         self.subscribe(OccupancyGrid, "traversability", self._on_traversability, qos.MAP)
+        self.subscribe(TwistStamped, "cmd_vel", self._on_given, qos.COMMAND)
         self.subscribe(Odometry, "odom", self._on_odom, qos.STREAM)
         self.subscribe(PoseStamped, "goal_pose", self._on_goal_pose, qos.STATE)
-        server = ActionServer(
-            self,
-            NavigateToPose,
-            "navigate_to_pose",
-            execute_callback=self._execute,
-            goal_callback=self._on_goal,
-            cancel_callback=lambda _handle: CancelResponse.ACCEPT,
-        )
-        self._owned.append((lambda made: made.destroy(), server))
 
-    def reset(self) -> None:
-        """End a goal that is still under way."""
-        if self._active is not None:
-            self._finish("abort", PREEMPTED, "the navigation node was shut down")
+    def pause(self) -> None:
+        """End a goal that is under way and stand."""
+        self._end("abort", PREEMPTED, "the navigation node was deactivated")
+        if self._control_ns != _NEVER_NS:
+            self._send(self._control_ns, 0.0, 0.0)
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Report what the navigator does."""
         if self._output is None:
             return WARN, "no odometry yet", {}
         out = self._output
-        values: dict[str, object] = {
-            "state": out.state.value,
-            "distance_remaining_m": out.distance_remaining_m,
-        }
+        values: dict[str, object] = {"state": out.state.value}
+        values["distance_remaining_m"] = out.distance_remaining_m
+        if self._step.navigator.held:
+            return WARN, "held: the command gate does not let its commands through", values
         failed = out.state is NavigatorState.FAILED
         return (WARN if failed else OK), out.reason or out.state.value, values
 
@@ -117,10 +131,14 @@ class NavigationNode(ManagedNode):
         cost, spec = convert.occupancy_cost(msg)
         self._step.on_traversability(cost, spec, T_map_odom, stamp_ns)
 
+    def _on_given(self, msg: TwistStamped) -> None:
+        given = convert.velocity_command(msg)
+        self._step.navigator.on_given(given.stamp_ns, given.linear_mps, given.angular_rps)
+
     def _on_odom(self, msg: Odometry) -> None:
         now_ns = convert.to_ns(msg.header.stamp)
         if now_ns < self._control_ns:
-            self._control_ns = self._feedback_ns = self._plan_ns = -(10**18)
+            self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
         if now_ns - self._control_ns < CONTROL_PERIOD_NS:
             return
         try:
@@ -141,99 +159,140 @@ class NavigationNode(ManagedNode):
     # -- control ----------------------------------------------------------------------------
     def _control(self, now_ns: int, T_map_base: FloatArray, msg: Odometry) -> None:
         begin = perf_counter()
-        self._pose = T_map_base
-        if self._active is not None and self._active.handle.is_cancel_requested:
-            self._step.navigator.cancel()
-            self._finish("canceled", 0, "cancelled on request")
+        mission = self._mission
+        if mission is not None:
+            mission.started_ns = now_ns if mission.started_ns is None else mission.started_ns
+            if mission.waits_since_ns is not None:
+                self._aim()
         out = self._step.step(now_ns, T_map_base, msg.twist.twist.linear.x)
         self._output = out
-        command = VelocityCommand(now_ns, out.v, out.w)
-        self._command.publish(convert.twist_message(command, base_frame(self.robot)))
+        self._send(now_ns, out.v, out.w)
         if len(out.path_xy_m) and now_ns - self._plan_ns >= PLAN_PERIOD_NS:
             self._plan_ns = now_ns
             z_m = float(T_map_base[2, 3])
             self._plan.publish(convert.path_message(out.path_xy_m, z_m, MAP_FRAME, now_ns))
-        self._report(now_ns, out)
+        self._report(now_ns, T_map_base, out)
         self.latency.add(perf_counter() - begin)
 
-    def _report(self, now_ns: int, out: NavigatorOutput) -> None:
-        if self._active is None:
+    def _send(self, stamp_ns: int, v: float, w: float) -> None:
+        command = VelocityCommand(stamp_ns, v, w)
+        self._command.publish(convert.twist_message(command, base_frame(self.robot)))
+
+    def _report(self, now_ns: int, T_map_base: FloatArray, out: NavigatorOutput) -> None:
+        mission = self._mission
+        if mission is None or mission.waits_since_ns is not None:
             return
         if out.state is NavigatorState.REACHED:
-            self._finish("succeed", 0, "")
+            if mission.reached():
+                self._aim()
+            else:
+                self._end("succeed", 0, "")
         elif out.state is NavigatorState.FAILED:
-            self._finish("abort", int(out.error_code), out.reason)
+            self._miss(int(out.error_code), out.reason)
         elif now_ns - self._feedback_ns >= FEEDBACK_PERIOD_NS:
             self._feedback_ns = now_ns
-            self._active.handle.publish_feedback(self._feedback(now_ns, out))
-
-    def _feedback(self, now_ns: int, out: NavigatorOutput) -> NavigateToPose.Feedback:
-        assert self._active is not None
-        msg = NavigateToPose.Feedback()
-        msg.current_pose.header.frame_id = MAP_FRAME
-        msg.current_pose.header.stamp = convert.to_stamp(now_ns)
-        if self._pose is not None:
-            msg.current_pose.pose = convert.pose_message(self._pose)
-        elapsed = now_ns - self._active.started_ns
-        msg.navigation_time = Duration(nanoseconds=elapsed).to_msg()
-        eta_ns = int(out.eta_s * 1e9) if math.isfinite(out.eta_s) else 0
-        msg.estimated_time_remaining = Duration(nanoseconds=eta_ns).to_msg()
-        msg.number_of_recoveries = out.recoveries
-        left_m = out.distance_remaining_m
-        if not len(out.path_xy_m) and self._pose is not None:
-            left_m = float(np.linalg.norm(self._pose[:2, 3] - self._active.goal_xy_m))
-        msg.distance_remaining = left_m
-        return msg
+            feedback = mission.feedback(now_ns, T_map_base, out)
+            if feedback is not None:
+                mission.handle.publish_feedback(feedback)
 
     # -- goals ------------------------------------------------------------------------------
-    def _on_goal(self, _goal: NavigateToPose.Goal) -> GoalResponse:
+    def _on_goal(self, _goal: Any) -> GoalResponse:
         if not self.active:
             self.get_logger().warning("goal refused: the navigation node is not active")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
-    async def _execute(self, handle: Any) -> NavigateToPose.Result:
-        if self._active is not None:
-            self._finish("abort", PREEMPTED, "preempted by a newer goal")
-        goal = _ActiveGoal(handle, Future(), max(self._control_ns, 0), NavigateToPose.Result())
-        self._active = goal
+    def _on_cancel(self, handle: Any) -> CancelResponse:
+        # The goal turns to "canceling" after this callback; what is queued now runs after that.
+        self.executor.create_task(self._cancelled, handle)
+        return CancelResponse.ACCEPT
+
+    def _cancelled(self, handle: Any) -> None:
+        mission = self._mission
+        if mission is not None and mission.handle is handle and handle.is_cancel_requested:
+            self._end("canceled", 0, "cancelled on request")
+
+    def _on_goal_pose(self, msg: PoseStamped) -> None:
+        self._begin(Mission([msg]))
+
+    async def _execute(self, handle: Any, make: Callable[[Any], Mission], refused: Any) -> Any:
+        if handle.is_cancel_requested:
+            handle.canceled()
+            return refused
         try:
-            goal.goal_xy_m = self._take(handle.request.pose)
+            mission = make(handle)
         except IlrsError as error:
-            self._step.navigator.cancel()
-            self._finish("abort", INVALID_GOAL, str(error))
-        await goal.finished
-        return goal.result
+            refused.error_code, refused.error_msg = INVALID_GOAL, str(error)
+            handle.abort()
+            return refused
+        self._begin(mission)
+        await mission.finished
+        return mission.result
+
+    def _begin(self, mission: Mission) -> None:
+        self._end("abort", PREEMPTED, "preempted by a newer goal")
+        self._mission = mission
+        self._aim()
+
+    def _aim(self) -> None:
+        """Give the navigator the mission's pose; one that cannot be had counts as missed."""
+        mission = self._mission
+        while mission is not None and mission is self._mission:
+            try:
+                mission.goal_xy_m = self._take(mission.pose)
+            except ExtrapolationError as error:
+                if self._may_wait(mission):
+                    self._step.navigator.cancel()
+                    return
+                sentence = str(error)
+            except IlrsError as error:
+                sentence = str(error)
+            else:
+                mission.waits_since_ns = None
+                return
+            if not self._missed(mission, INVALID_GOAL, sentence):
+                return
+
+    def _may_wait(self, mission: Mission) -> bool:
+        """Whether the transform at the pose's stamp may still come."""
+        now_ns = max(self._control_ns, 0)
+        if not lies_ahead(self._listener.tree, mission.pose):
+            return False
+        if mission.waits_since_ns is None:
+            mission.waits_since_ns = now_ns
+        return now_ns - mission.waits_since_ns <= MAX_AHEAD_NS
 
     def _take(self, pose: PoseStamped) -> FloatArray:
-        frame = pose.header.frame_id or MAP_FRAME
-        T_map_goal = convert.pose_matrix(pose.pose)
-        if frame != MAP_FRAME:
-            tree = self._listener.tree
-            latest = tree.latest_stamp(MAP_FRAME, frame)
-            stamp_ns = convert.to_ns(pose.header.stamp) or (latest or 0)
-            T_map_goal = tree.lookup(MAP_FRAME, frame, stamp_ns) @ T_map_goal
+        T_map_goal = in_map(self._listener.tree, pose)
         x, y = (float(v) for v in T_map_goal[:2, 3])
         self._step.navigator.set_goal(x, y, se3.yaw_of(se3.split_transform(T_map_goal)[1]))
         self.get_logger().info(f"goal ({x:.1f}, {y:.1f}) m in map")
-        return T_map_goal[:2, 3]
+        return np.array([x, y])
 
-    def _finish(self, how: str, code: int, sentence: str) -> None:
-        active, self._active = self._active, None
-        if active is None:
+    def _miss(self, code: int, sentence: str) -> None:
+        mission = self._mission
+        if mission is not None and self._missed(mission, code, sentence):
+            self._aim()
+
+    def _missed(self, mission: Mission, code: int, sentence: str) -> bool:
+        """Note a pose that was not reached; whether there is another, else the mission ends."""
+        mission.waits_since_ns = None
+        if mission.missed(code, sentence):
+            self.get_logger().warning(f"waypoint missed: {sentence}")
+            return True
+        if mission.partly:
+            self._end("succeed", 0, f"the last of the missed waypoints: {sentence}")
+        else:
+            self._end("abort", code, sentence)
+        return False
+
+    def _end(self, how: str, code: int, sentence: str) -> None:
+        """End the mission under way, if there is one."""
+        mission, self._mission = self._mission, None
+        if mission is None:
             return
-        active.result.error_code = code
-        active.result.error_msg = sentence
-        getattr(active.handle, how)()
+        if how == "canceled" or code in (PREEMPTED, INVALID_GOAL):
+            self._step.navigator.cancel()
         if how == "abort":
             self.get_logger().error(f"goal aborted: {sentence}")
-        active.finished.set_result(None)
-
-    def _on_goal_pose(self, msg: PoseStamped) -> None:
-        if self._active is not None:
-            self._finish("abort", PREEMPTED, "preempted by a newer goal")
-        try:
-            self._take(msg)
-        except IlrsError as error:
-            self._step.navigator.cancel()
-            self.get_logger().error(f"goal refused: {error}")
+        mission.end(how, code, sentence)

@@ -1,19 +1,26 @@
-"""The core's parameter dataclasses as ROS parameters: declared once, with range and unit."""
+"""The core's parameter dataclasses as ROS parameters: declared once, with range and unit.
+
+Most parameters are read once, when a node is configured, and are read-only from then on. Those of
+a *tunable* group may change while the node runs: the frozen dataclass is rebuilt with the new
+values, so that every one of its checks is made again, and only then handed to the core's object.
+"""
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import ParamSpec
 from ilrs_robots.core.errors import ConfigError
 
 T = TypeVar("T")
-_SCALARS = (bool, int, float, str)
 
 
 def descriptor(spec: ParamSpec, kind: type, *, read_only: bool = True) -> ParameterDescriptor:
@@ -31,39 +38,44 @@ def descriptor(spec: ParamSpec, kind: type, *, read_only: bool = True) -> Parame
     return msg
 
 
-def declare(node: Node, prefix: str, default: T) -> T:
+def is_fixed(name: str, fixed: Sequence[str]) -> bool:
+    """Whether a leaf belongs to one of the sub-groups that do not change."""
+    return any(name == group or name.startswith(f"{group}.") for group in fixed)
+
+
+def declare(
+    node: Node, prefix: str, default: T, *, tunable: bool = False, fixed: Sequence[str] = ()
+) -> T:
     """Declare the scalar fields of a parameter dataclass, nested ones too, and read the values.
 
     Args:
         node: the node that gets the parameters ``<prefix>.<field>``.
         prefix: group name.
         default: instance that holds the defaults.
+        tunable: whether they may change later; see ``Tunables``.
+        fixed: sub-groups of a tunable group that may not.
 
     Returns:
         A new instance with the values in force.
 
     Raises:
-        ConfigError: values that do not go together.
+        ConfigError: a value of the wrong type or out of its range, or values that do not go
+            together.
     """
-    cls = type(default)
-    hints = get_type_hints(cls)
     values: dict[str, Any] = {}
-    for item in fields(default):  # type: ignore[arg-type]
-        current = getattr(default, item.name)
-        spec = config.spec_of(item)
-        kind = hints[item.name]
-        if is_dataclass(current) and not isinstance(current, type):
-            values[item.name] = declare(node, f"{prefix}.{item.name}", current)
-            continue
-        if spec is None or kind not in _SCALARS:
-            values[item.name] = current
-            continue
-        name = f"{prefix}.{item.name}"
+    for leaf in config.leaves(default):
+        name = f"{prefix}.{leaf.name}"
         if not node.has_parameter(name):
-            node.declare_parameter(name, current, descriptor(spec, kind))
-        values[item.name] = node.get_parameter(name).value
+            read_only = not tunable or is_fixed(leaf.name, fixed)
+            made = descriptor(leaf.spec, leaf.kind, read_only=read_only)
+            try:
+                node.declare_parameter(name, leaf.value, made)
+            except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+                unit = f" [{leaf.spec.unit}]" if leaf.spec.unit else ""
+                raise ConfigError(f"node {node.get_name()}: {error}{unit}") from error
+        values[leaf.name] = node.get_parameter(name).value
     try:
-        return cls(**values)
+        return config.replaced(default, values)
     except ConfigError as error:
         raise ConfigError(f"parameters {node.get_name()}.{prefix}: {error}") from error
 
@@ -73,3 +85,86 @@ def declare_one(node: Node, name: str, default: Any, doc: str) -> Any:
     if not node.has_parameter(name):
         node.declare_parameter(name, default, ParameterDescriptor(description=doc, read_only=True))
     return node.get_parameter(name).value
+
+
+@dataclass
+class _Group:
+    config: Any
+    apply: Callable[[Any], None]
+    check: Callable[[Any], None]
+
+
+class Tunables:
+    """The groups of one node's parameters that may change while it runs."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._groups: dict[str, _Group] = {}
+
+    def add(
+        self,
+        prefix: str,
+        settings: Any,
+        apply: Callable[[Any], None],
+        check: Callable[[Any], None],
+    ) -> None:
+        """Take a group.
+
+        Args:
+            prefix: its name.
+            settings: the values in force.
+            apply: hands a changed dataclass to the core; must not refuse.
+            check: raises ConfigError for what the dataclass itself cannot know.
+
+        Raises:
+            ConfigError: from ``check``.
+        """
+        check(settings)
+        self._groups[prefix] = _Group(settings, apply, check)
+
+    def clear(self) -> None:
+        """Forget every group: its core object is gone."""
+        self._groups.clear()
+
+    def refusal(self, parameters: Sequence[Parameter]) -> str:
+        """Why the new values cannot be taken, with value, limit and unit; empty if they can."""
+        for parameter in parameters:
+            known = self._node.has_parameter(parameter.name)
+            if known and self._node.describe_parameter(parameter.name).read_only:
+                return f"{parameter.name} cannot change while the node runs: set it at start"
+        try:
+            for prefix, group in self._groups.items():
+                self._check_ranges(prefix, group, parameters)
+                changed = self._changed(prefix, group, parameters)
+                if changed is not group.config:
+                    group.check(changed)
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    def take(self, parameters: Sequence[Parameter]) -> None:
+        """Hand changed values to the core."""
+        for prefix, group in self._groups.items():
+            changed = self._changed(prefix, group, parameters)
+            if changed is not group.config:
+                group.config = changed
+                group.apply(changed)
+
+    def _check_ranges(self, prefix: str, group: _Group, parameters: Sequence[Parameter]) -> None:
+        known = {f"{prefix}.{leaf.name}": leaf for leaf in config.leaves(group.config)}
+        for parameter in parameters:
+            if parameter.name in known:
+                config.check_leaf(parameter.name, parameter.value, known[parameter.name])
+
+    def _changed(self, prefix: str, group: _Group, parameters: Sequence[Parameter]) -> Any:
+        own = {
+            parameter.name.removeprefix(f"{prefix}."): parameter.value
+            for parameter in parameters
+            if parameter.name.startswith(f"{prefix}.")
+        }
+        if not own:
+            return group.config
+        try:
+            return config.replaced(group.config, own)
+        except ConfigError as error:
+            raise ConfigError(f"{prefix}: {error}") from error

@@ -15,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.recorder import RecorderNode
-from ilrs_robots.nodes.runtime import end_with_parent, notify
+from ilrs_robots.nodes.runtime import end_with_parent, keep_beating, notify
 
 _DRAIN_S: Final = 0.3
 """How long the recorder listens on after the signal: others say their last words then."""
@@ -41,6 +41,7 @@ def _record(stop: threading.Event) -> int:
     node = RecorderNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    keep_beating(node)
     spinner = threading.Thread(target=executor.spin, name="recorder_spin", daemon=True)
     spinner.start()
     notify("READY=1")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.logging import get_logger
@@ -18,12 +19,20 @@ from rclpy.node import Node
 from ilrs_robots.core.errors import IlrsError
 
 SUPERVISED = "ILRS_SUPERVISED"
+"""Environment variable that holds the supervisor's process id."""
+BEATS_PER_LIMIT = 4
+"""Signs of life within the longest silence that is allowed."""
+NOTIFY_TIMEOUT_S = 5.0
 _PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def notify(message: str) -> None:
+def notify(message: str, *, wait: bool = True) -> None:
     """Send a service notification (sd_notify protocol) when a supervisor listens.
+
+    Args:
+        message: for example ``READY=1``.
+        wait: whether it must arrive; otherwise it is dropped when the supervisor is busy.
 
     Reference: sd_notify(3); the socket's address stands in NOTIFY_SOCKET.
     """
@@ -34,16 +43,39 @@ def notify(message: str) -> None:
         address = "\0" + address[1:]
     text = f"{message}\nMAINPID={os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(NOTIFY_TIMEOUT_S if wait else 0.0)
         try:
             sock.sendto(text.encode(), address)
+        except BlockingIOError:
+            pass
         except OSError as error:
             get_logger("runtime").warning(f"supervisor does not listen: {error}")
 
 
+def keep_beating(node: Node) -> None:
+    """Tell the supervisor from the node's executor that it turns, where that is asked for.
+
+    Reference: sd_watchdog_enabled(3); the longest silence stands in WATCHDOG_USEC.
+    """
+    limit_us = os.environ.get("WATCHDOG_USEC", "")
+    if limit_us.isdecimal() and int(limit_us) > 0:
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        period_s = int(limit_us) * 1e-6 / BEATS_PER_LIMIT
+        node.create_timer(period_s, lambda: notify("WATCHDOG=1", wait=False), clock=steady)
+
+
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when a supervising parent dies."""
-    if os.environ.get(SUPERVISED) and sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Ask the kernel to end this process when a supervising parent dies.
+
+    Raises:
+        SystemExit: it has died already.
+    """
+    parent = os.environ.get(SUPERVISED, "")
+    if not parent or sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent.isdecimal() and os.getppid() != int(parent):
+        raise SystemExit("the supervisor is gone")
 
 
 def keep_freed_memory() -> None:
@@ -91,6 +123,7 @@ def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None)
             executor.add_node(node)
             if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value:
                 bring_up(node)
+        keep_beating(nodes[0])
         notify("READY=1")
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -10,7 +10,7 @@ from rclpy.logging import get_logger
 
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
-from ilrs_robots.nodes.runtime import end_with_parent, keep_freed_memory, notify
+from ilrs_robots.nodes.runtime import end_with_parent, keep_beating, keep_freed_memory, notify
 
 
 def main(args: list[str] | None = None) -> int:
@@ -23,6 +23,7 @@ def main(args: list[str] | None = None) -> int:
         node = EmbeddedSimNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        keep_beating(node)
         notify("READY=1")
         while not node.ready():
             executor.spin_once(timeout_sec=0.05)

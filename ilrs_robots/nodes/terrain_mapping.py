@@ -1,4 +1,4 @@
-"""Terrain mapping node: lidar scans to elevation map and traversability."""
+"""Terrain mapping node: scans of any number of sensors to elevation map and traversability."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Empty
 
 from ilrs_robots.core import warm
-from ilrs_robots.core.errors import InvalidCloudError
+from ilrs_robots.core.cloud import self_filter
+from ilrs_robots.core.errors import ConfigError, InvalidCloudError
 from ilrs_robots.core.mapping.traversability import TraversabilityConfig
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.managed import ERROR, OK, WARN, ManagedNode
+from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare, declare_one
 from ilrs_robots.robots.site import load_placement
 from ilrs_robots.robots.steps import (
@@ -24,12 +26,14 @@ from ilrs_robots.robots.steps import (
     limits_of,
     map_config_of,
     odom_frame,
+    own_boxes_of,
 )
 
 if TYPE_CHECKING:
     from ilrs_robots.nodes.transforms import TransformListener
 
 MAP_LAYERS = ("elevation", "variance", "upper_bound", "count")
+OLD_AFTER_S = 2.0
 
 
 class TerrainMappingNode(ManagedNode):
@@ -40,67 +44,115 @@ class TerrainMappingNode(ManagedNode):
         self._listener = listener
 
     def setup(self) -> None:
-        """Build the map and subscribe."""
-        model = load_placement(self.site_name, self.robot).load_model()
-        self._step = MappingStep(
-            self.robot,
-            limits_of(model),
-            declare(self, "map", map_config_of(model)),
-            declare(self, "traversability", TraversabilityConfig()),
-            declare(self, "mapping", MappingConfig()),
-        )
+        """Build the map and subscribe to every sensor."""
+        self._node_clock = NodeClock(self)
+        self._step = self._make_step()
         period = float(declare_one(self, "map_period_s", 1.0, "elevation_map period [s]"))
         self._map_period_ns = int(period * 1e9)
         self._map_sent_ns: int | None = None
-        self._scans = 0
-        self._arrival: dict[int, float] = {}
         warm.mapping()
+        self_filter.warm_up()
         self._map = self.publisher(GridMap, "elevation_map", qos.MAP)
         self._cost = self.publisher(OccupancyGrid, "traversability", qos.MAP)
-        self.subscribe(PointCloud2, "lidar/points", self._on_cloud, qos.SENSOR)
+        self._topics = self._cloud_topics()
+        for topic in self._topics:
+            self._step.tally(topic)
+            self.subscribe(PointCloud2, topic, self._receiver(topic), qos.SENSOR)
         self.service(Empty, "terrain/clear", self._on_clear)
-        self.timer(0.05, self._process)
+        self._node_clock.timer(0.05, self._process)
+
+    def _make_step(self) -> MappingStep:
+        model = load_placement(self.site_name, self.robot).load_model()
+
+        def use_mapping(cfg: MappingConfig) -> None:
+            self._step.cfg = cfg
+            self._step.boxes = own_boxes_of(model, cfg.self_margin_m)
+
+        def use_traversability(cfg: TraversabilityConfig) -> None:
+            self._step.traversability_config = cfg
+
+        mapping = self.tunable("mapping", MappingConfig(), use_mapping)
+        return MappingStep(
+            self.robot,
+            limits_of(model),
+            declare(self, "map", map_config_of(model)),
+            self.tunable("traversability", TraversabilityConfig(), use_traversability),
+            mapping,
+            own_boxes_of(model, mapping.self_margin_m),
+            self._node_clock.simulated,
+        )
+
+    def _cloud_topics(self) -> list[str]:
+        doc = "comma-separated topics of point clouds, one for each sensor"
+        wanted = str(declare_one(self, "cloud_topics", "lidar/points", doc))
+        topics = [topic.strip() for topic in wanted.split(",")]
+        if not all(topics) or len(set(topics)) != len(topics):
+            raise ConfigError(f"cloud_topics = {wanted!r}: an empty or a repeated name")
+        return topics
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Say how many scans came in, and why others did not."""
-        step = self._step
-        values: dict[str, object] = {"scans": self._scans}
-        values |= {f"dropped_{reason}": n for reason, n in step.dropped.items()}
+        step, now_ns = self._step, self.now_ns()
+        values = self._counts()
+        trouble = self._node_clock.trouble(now_ns)
+        if trouble:
+            return WARN, trouble, values
         if step.last_stamp_ns is None:
-            why = step.last_error or "no scan has come on lidar/points"
+            why = step.last_error or f"no scan has come on {', '.join(self._topics)}"
             return (ERROR if step.last_error else WARN), f"the map is empty: {why}", values
-        age_s = (self.now_ns() - step.last_stamp_ns) * 1e-9
+        age_s = (now_ns - step.last_stamp_ns) * 1e-9
         values["map_age_s"] = age_s
-        if age_s > 2.0:
-            return WARN, f"the last scan in the map is {age_s:.1f} s old", values
+        if age_s > OLD_AFTER_S:
+            why = f" ({step.last_error})" if step.last_error else ""
+            return WARN, f"the last scan in the map is {age_s:.1f} s old{why}", values
         return OK, "mapping", values
 
-    def _on_cloud(self, msg: PointCloud2) -> None:
-        begin = perf_counter()
-        try:
-            cloud = convert.cloud_of(msg)
-        except InvalidCloudError as error:
-            self._step.drop(error.reason, str(error))
-            self.get_logger().error(f"scan dropped: {error}", throttle_duration_sec=2.0)
-            return
-        self._arrival[cloud.stamp_ns] = begin
-        self._step.add(cloud)
-        self._process()
+    def _counts(self) -> dict[str, object]:
+        step = self._step
+        values: dict[str, object] = {"scans": sum(t.fused for t in step.tallies.values())}
+        values |= {f"dropped_{reason}": n for reason, n in step.dropped.items()}
+        for topic, tally in step.tallies.items():
+            if len(self._topics) > 1:
+                values[f"{topic}.scans"] = tally.fused
+                values |= {f"{topic}.dropped_{reason}": n for reason, n in tally.dropped.items()}
+        values |= {f"tf_{reason}": n for reason, n in self._listener.failures.items()}
+        values["time_resets"] = step.resets
+        return values
+
+    def _receiver(self, topic: str) -> Any:
+        def receive(msg: PointCloud2) -> None:
+            begin = perf_counter()
+            try:
+                cloud = convert.cloud_of(msg)
+            except InvalidCloudError as error:
+                self._step.drop(error.reason, str(error), topic)
+                self.get_logger().error(
+                    f"scan dropped: {self._step.last_error}", throttle_duration_sec=2.0
+                )
+                return
+            self._step.add(cloud, topic, begin)
+            self._process()
+
+        return receive
 
     def _process(self) -> None:
-        before = sum(self._step.dropped.values())
-        updates = self._step.process(self._listener.tree, self.now_ns())
+        now_ns = self.now_ns()
+        if self._node_clock.simulated and now_ns == 0:
+            return  # what has come waits for the first /clock
+        before, resets = sum(self._step.dropped.values()), self._step.resets
+        updates = self._step.process(self._listener.tree, now_ns)
+        if self._step.resets > resets:
+            kept = "map forgotten" if self._node_clock.simulated else "map kept"
+            self.get_logger().warning(f"time was set back to {now_ns * 1e-9:.2f} s: {kept}")
         if sum(self._step.dropped.values()) > before:
             self.get_logger().warning(
                 f"scan dropped: {self._step.last_error}", throttle_duration_sec=2.0
             )
         if updates:
             self._publish(updates[-1])
-            self._scans += len(updates)
-            now = perf_counter()
-            for begin in self._arrival.values():
-                self.latency.add(now - begin)
-            self._arrival.clear()
+            now_s = perf_counter()
+            for update in updates:
+                self.latency.add(now_s - update.arrived_s)
 
     def _publish(self, update: MapUpdate) -> None:
         frame = odom_frame(self.robot)

@@ -7,7 +7,7 @@ neither adds anything of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -33,7 +33,7 @@ class ProcessSpec:
         namespace: ROS namespace of every node inside, without slashes; empty for the root.
         nodes: names of the nodes inside.
         parameters: ROS parameters that every node inside gets.
-        essential: whether its death ends the whole run.
+        new_folder: parameter that names a folder which must be a new one at every start.
     """
 
     name: str
@@ -41,10 +41,17 @@ class ProcessSpec:
     namespace: str
     nodes: tuple[str, ...]
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    essential: bool = True
+    new_folder: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def again(self, life: int) -> ProcessSpec:
+        """The process as it is started for the second, third, ... time."""
+        if not self.new_folder:
+            return self
+        folder = f"{self.parameters[self.new_folder]}_{life}"
+        return replace(self, parameters={**self.parameters, self.new_folder: folder})
 
     def arguments(self) -> list[str]:
         """The program's command-line arguments."""
@@ -59,29 +66,39 @@ class ProcessSpec:
         return args
 
 
-def dds_environment(base: Mapping[str, str], *, localhost_only: bool = True) -> dict[str, str]:
+def dds_profile() -> Path:
+    """The transport profile that the package ships."""
+    return share_dir() / "config" / "dds" / "fastdds_localhost.xml"
+
+
+def dds_environment(
+    base: Mapping[str, str], *, localhost_only: bool = True, profile: Path | None = None
+) -> dict[str, str]:
     """Environment that every process gets: transport profile and range of discovery.
 
-    With Fast DDS the shipped profile keeps everything on this machine by itself; the discovery
-    range LOCALHOST would add sockets on every interface to it. Other middleware does not read the
-    profile and gets that range instead.
+    Values that the caller's environment already holds are kept. Our profile holds everything on
+    loopback by itself; ``LOCALHOST`` would add sockets on every interface to it, so that range is
+    for a profile of the caller's own and for middleware that does not read one.
 
     Args:
-        base: the caller's environment; middleware and profiles that it names are kept.
-        localhost_only: False widens discovery on purpose: then the caller's own settings hold.
+        base: the caller's environment.
+        localhost_only: whether nothing shall leave this machine.
+        profile: used instead of the shipped one.
     """
     rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     env = {"RMW_IMPLEMENTATION": rmw}
     if not localhost_only:
         return env
     if not rmw.startswith("rmw_fastrtps"):
-        env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        return env
-    profile = str(share_dir() / "config" / "dds" / "fastdds_localhost.xml")
-    env["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
-    for key in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
-        env[key] = base.get(key, profile)
-    return env
+        return {**env, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    keys = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+    theirs = next((base[key] for key in keys if base.get(key)), None)
+    shipped = dds_profile()
+    if theirs is not None and Path(theirs).resolve() != shipped.resolve():
+        ours, reach = theirs, base.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    else:
+        ours, reach = str(profile or shipped), "SYSTEM_DEFAULT"
+    return {**env, **dict.fromkeys(keys, ours), "ROS_AUTOMATIC_DISCOVERY_RANGE": reach}
 
 
 def robot_processes(
@@ -91,6 +108,7 @@ def robot_processes(
     *,
     use_sim_time: bool,
     composed: bool = True,
+    state_dir: Path | None = None,
 ) -> list[ProcessSpec]:
     """Processes of one vehicle: its nodes and, always on its own, the command gate."""
     common: dict[str, ParameterValue] = {
@@ -98,6 +116,7 @@ def robot_processes(
         "seed": seed,
         "robot": robot,
         "use_sim_time": use_sim_time,
+        **_state(state_dir),
     }
     groups = [ROBOT_NODES] if composed else [(node,) for node in ROBOT_NODES]
     specs = [
@@ -115,7 +134,7 @@ def robot_processes(
 
 
 def simulation_process(
-    site: str, seed: int, robots: tuple[str, ...], *, rtf: float
+    site: str, seed: int, robots: tuple[str, ...], *, rtf: float, state_dir: Path | None = None
 ) -> ProcessSpec:
     """The embedded simulator with the vehicles it moves."""
     parameters: dict[str, ParameterValue] = {
@@ -123,6 +142,7 @@ def simulation_process(
         "seed": seed,
         "robots": ",".join(robots),
         "real_time_factor": rtf,
+        **_state(state_dir),
     }
     return ProcessSpec("sim", "embedded_sim", "", ("embedded_sim",), parameters)
 
@@ -133,7 +153,13 @@ def recorder_process(output: Path, *, use_sim_time: bool) -> ProcessSpec:
         "output_dir": str(output),
         "use_sim_time": use_sim_time,
     }
-    return ProcessSpec("recorder", "recorder", "", ("recorder",), parameters)
+    return ProcessSpec(
+        "recorder", "recorder", "", ("recorder",), parameters, new_folder="output_dir"
+    )
+
+
+def _state(state_dir: Path | None) -> dict[str, ParameterValue]:
+    return {} if state_dir is None else {"state_dir": str(state_dir)}
 
 
 def site_processes(
@@ -145,6 +171,7 @@ def site_processes(
     rtf: float = 0.0,
     record: Path | None = None,
     composed: bool = True,
+    state_dir: Path | None = None,
 ) -> list[ProcessSpec]:
     """Everything of a site in the embedded simulator.
 
@@ -156,6 +183,7 @@ def site_processes(
         rtf: upper bound of the real-time factor, 0 for as fast as the machine can.
         record: folder of a bag to be written, or None.
         composed: whether a vehicle's nodes share a process.
+        state_dir: folder where processes keep what they need after a restart, or None.
 
     Raises:
         ConfigError: a robot that the site does not have.
@@ -165,9 +193,11 @@ def site_processes(
         raise ConfigError(f"site {site.name!r} has no robots")
     for name in chosen:
         site.robot(name)
-    specs = [simulation_process(site_name, seed, chosen, rtf=rtf)]
+    specs = [simulation_process(site_name, seed, chosen, rtf=rtf, state_dir=state_dir)]
     for name in chosen:
-        specs += robot_processes(site_name, seed, name, use_sim_time=True, composed=composed)
+        specs += robot_processes(
+            site_name, seed, name, use_sim_time=True, composed=composed, state_dir=state_dir
+        )
     if record is not None:
         specs.append(recorder_process(record, use_sim_time=True))
     return specs

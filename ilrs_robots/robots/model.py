@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
-from ilrs_robots.core.paths import config_file
+from ilrs_robots.core.paths import config_file, shown
 from ilrs_robots.core.types import FloatArray
 
 
@@ -95,6 +96,20 @@ class FootprintConfig:
         config.check(self)
 
 
+class SpeedLimits(Protocol):
+    """Parameters of a tracker, a gate or another that limits speed."""
+
+    @property
+    def max_speed_mps(self) -> float:
+        """Forward speed, m/s."""
+        ...
+
+    @property
+    def max_yaw_rate_rps(self) -> float:
+        """Yaw rate, rad/s."""
+        ...
+
+
 @dataclass(frozen=True)
 class LimitsConfig:
     """What the vehicle may be asked to do."""
@@ -114,6 +129,23 @@ class LimitsConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         config.check(self)
+
+    def refuse_faster(self, group: str, asked: SpeedLimits) -> None:
+        """Refuse parameters that allow more than the vehicle can.
+
+        Args:
+            group: of the parameters, for the message.
+            asked: what they allow.
+
+        Raises:
+            ConfigError: with value, limit and unit.
+        """
+        for name, unit in (("max_speed_mps", "m/s"), ("max_yaw_rate_rps", "rad/s")):
+            value, limit = getattr(asked, name), getattr(self, name)
+            if value > limit:
+                raise ConfigError(
+                    f"{group}.{name} = {value} {unit}: above the vehicle's limit {limit} {unit}"
+                )
 
 
 @dataclass(frozen=True)
@@ -242,4 +274,4 @@ def load_robot(name: str) -> RobotModel:
         ConfigError: with file, key, value, limit and unit.
     """
     path = config_file("robots", name)
-    return config.from_mapping(RobotModel, config.load_yaml(path), str(path.name))
+    return config.from_mapping(RobotModel, config.load_yaml(path), shown(path))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ilrs_robots.core.clock import ClockWatch
 from ilrs_robots.core.control.gate import CommandGate, GateDecision
 from ilrs_robots.core.control.navigator import NavigatorOutput
 from ilrs_robots.core.geometry import se3
@@ -28,6 +29,7 @@ from ilrs_robots.robots.site import RobotPlacement, initial_pose
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
     LocalizationStep,
+    MappingConfig,
     MappingStep,
     MapUpdate,
     NavigationStep,
@@ -39,10 +41,12 @@ from ilrs_robots.robots.steps import (
     navigator_config_of,
     new_tree,
     odom_frame,
+    own_boxes_of,
 )
 
 CONTROL_PERIOD_NS = 100_000_000
 GATE_PERIOD_NS = 50_000_000
+_NEVER_NS = -(10**18)
 
 Sample = ImuSample | JointSample | AttitudeSample | Cloud
 
@@ -63,16 +67,26 @@ class RobotPipeline:
     def __init__(self, placement: RobotPlacement, model: RobotModel, prior: Dem) -> None:
         self.name = placement.name
         self.tree = new_tree(model, self.name)
-        self.localization = LocalizationStep(model, self.name, dead_reckoning_config_of(model))
-        self.mapping = MappingStep(self.name, limits_of(model), map_config_of(model))
+        self._start_pose = initial_pose(placement, prior)
+        self.localization = LocalizationStep(
+            model, self.name, dead_reckoning_config_of(model), restart_at=self._start_pose
+        )
+        mapping = MappingConfig()
+        self.mapping = MappingStep(
+            self.name,
+            limits_of(model),
+            map_config_of(model),
+            cfg=mapping,
+            boxes=own_boxes_of(model, mapping.self_margin_m),
+        )
         self.navigation = NavigationStep(model, prior, navigator_config_of(model))
         self.gate = CommandGate(gate_config_of(model))
-        self._start_pose = initial_pose(placement, prior)
+        self._clock = ClockWatch(simulated=True)
         self._odometry: OdometryEstimate | None = None
         self._output: NavigatorOutput | None = None
         self._decision: GateDecision | None = None
         self._update: MapUpdate | None = None
-        self._control_ns = self._gate_ns = -(10**18)
+        self._control_ns = self._gate_ns = _NEVER_NS
 
     def feed(self, sample: Sample) -> None:
         """Take one measurement; measurements come in the order of their arrival."""
@@ -91,7 +105,14 @@ class RobotPipeline:
             self._on_joints(sample)
 
     def step(self, now_ns: int) -> VelocityCommand | None:
-        """Map, navigate and gate whatever is due; a command when the gate spoke."""
+        """Map, navigate and gate whatever is due; a command when the gate spoke.
+
+        Time that is set back begins another run: transforms, map and pose start anew.
+        """
+        if self._clock.went_back_ns(now_ns):
+            self.tree.clear()
+            self._odometry = None
+            self._control_ns = self._gate_ns = _NEVER_NS
         self._map(now_ns)
         if self._odometry is not None and now_ns - self._control_ns >= CONTROL_PERIOD_NS:
             self._control_ns = now_ns

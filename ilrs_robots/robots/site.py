@@ -13,8 +13,8 @@ from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError, TerrainError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.io.dem_files import read_geotiff
-from ilrs_robots.core.paths import config_file
+from ilrs_robots.core.io.dem_files import read_geotiff, require_complete
+from ilrs_robots.core.paths import beside, config_file, shown
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.prior import orbital_prior
 from ilrs_robots.core.terrain.procedural import procedural_dem
@@ -32,7 +32,7 @@ class TerrainConfig:
     seed: int = param(1, doc="seed of procedural ground and of added detail", low=0)
     size_m: float = param(1280.0, doc="side of a procedural DEM", unit="m", low=100.0, high=1e5)
     resolution_m: float = param(5.0, doc="cell of a procedural DEM", unit="m", low=0.5, high=100.0)
-    geotiff: str = param("", doc="path of a GeoTIFF, relative to the site file")
+    geotiff: str = param("", doc="GeoTIFF in the site file's folder, or at an absolute path")
 
     def __post_init__(self) -> None:
         """Check ranges and that a GeoTIFF is named where one is needed."""
@@ -86,6 +86,8 @@ class SiteConfig:
         """Check ranges, the epoch and that robot names are unique."""
         config.check(self)
         _parse_utc(self.epoch_utc)
+        if self.terrain.kind == "demo" and not self.robots:
+            raise ConfigError("robots = []: terrain kind 'demo' needs at least 1 robot")
         names = [robot.name for robot in self.robots]
         for name in names:
             if names.count(name) > 1:
@@ -134,9 +136,10 @@ def initial_pose(placement: RobotPlacement, ground: Dem) -> FloatArray:
     """
     height_m = float(ground.height(np.array([[placement.x_m, placement.y_m]]))[0])
     if not math.isfinite(height_m):
+        x_min, y_min, x_max, y_max = ground.bounds_m
         raise TerrainError(
             f"robot {placement.name!r} at ({placement.x_m}, {placement.y_m}) m stands outside "
-            "the terrain"
+            f"the terrain, which spans x {x_min} to {x_max} m and y {y_min} to {y_max} m"
         )
     position = np.array([placement.x_m, placement.y_m, height_m])
     return se3.from_rpy(position, (0.0, 0.0, placement.yaw_rad))
@@ -144,7 +147,7 @@ def initial_pose(placement: RobotPlacement, ground: Dem) -> FloatArray:
 
 def _read(name: str) -> tuple[SiteConfig, Path]:
     path = config_file("sites", name)
-    return config.from_mapping(SiteConfig, config.load_yaml(path), path.name), path.parent
+    return config.from_mapping(SiteConfig, config.load_yaml(path), shown(path)), path
 
 
 def _parse_utc(text: str) -> dt.datetime:
@@ -168,22 +171,38 @@ def load_site(name: str, *, seed: int | None = None) -> tuple[SiteConfig, SiteTe
         ConfigError: the file is wrong; names file, key, value, limit and unit.
         TerrainError: the terrain cannot be read or built.
     """
-    site, folder = _read(name)
+    site, path = _read(name)
     if seed is not None:
         site = replace(site, terrain=replace(site.terrain, seed=seed))
-    return _with_terrain(site, folder)
+    return _with_terrain(site, path)
 
 
-def _with_terrain(site: SiteConfig, folder: Path) -> tuple[SiteConfig, SiteTerrain]:
+def _with_terrain(site: SiteConfig, path: Path) -> tuple[SiteConfig, SiteTerrain]:
     terrain = site.terrain
     if terrain.kind == "demo":
         return _demo_site(site)
     if terrain.kind == "geotiff":
-        dem = read_geotiff(folder / Path(terrain.geotiff).expanduser(), centre_origin=True)
+        dem = _dem_of(site, path)
     else:
         dem = procedural_dem(terrain.seed, terrain.size_m, terrain.resolution_m)
     surface = Surface(dem, terrain.seed, SurfaceConfig())
     return site, SiteTerrain(surface, orbital_prior(dem, terrain.seed))
+
+
+def _dem_of(site: SiteConfig, path: Path) -> Dem:
+    """The site's GeoTIFF, without a hole, with every robot on it."""
+    named = site.terrain.geotiff
+    where = f"{shown(path)}: terrain.geotiff = {named!r}"
+    try:
+        dem = read_geotiff(beside(path, named), centre_origin=True)
+        require_complete(dem, Path(named).name)
+        for placement in site.robots:
+            initial_pose(placement, dem)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    except TerrainError as error:
+        raise TerrainError(f"{where}: {error}") from error
+    return dem
 
 
 def _demo_site(site: SiteConfig) -> tuple[SiteConfig, SiteTerrain]:

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from ilrs_robots.robots.assembly import dds_environment
 pytestmark = pytest.mark.node
 
 PEER = Path(__file__).with_name("transport_peer.py")
+# Where containers share a network, their domains meet; the name keeps their tests apart.
+NAMESPACE = f"/transport_{uuid.uuid4().hex}"
 CLOUD_BYTES = 2_900_000
 CLOUDS = 100
 PERIOD_S = 0.1
@@ -39,7 +42,7 @@ def node(domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     for key, value in dds_environment(os.environ).items():
         monkeypatch.setenv(key, value)
     rclpy.init()
-    made = Node("transport_test")
+    made = Node("transport_test", namespace=NAMESPACE)
     yield made
     made.destroy_node()
     rclpy.shutdown()
@@ -47,7 +50,7 @@ def node(domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
 
 @contextmanager
 def peer(role: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, str(PEER), role])
+    process = subprocess.Popen([sys.executable, str(PEER), role, NAMESPACE])
     try:
         yield process
     finally:

@@ -43,9 +43,9 @@ def serve_goals(node: Node) -> None:
 
 
 def main() -> None:
-    """Run the role that the argument names until the test ends it."""
+    """Run the role of the first argument in the namespace of the second until the test ends it."""
     rclpy.init()
-    node = Node("transport_peer")
+    node = Node("transport_peer", namespace=sys.argv[2])
     {"clouds": count_clouds, "goals": serve_goals}[sys.argv[1]](node)
     with contextlib.suppress(ExternalShutdownException, KeyboardInterrupt):
         rclpy.spin(node)

@@ -11,10 +11,11 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
-from ilrs_robots.core.errors import TerrainError
+from ilrs_robots.core.errors import ConfigError, TerrainError
 from ilrs_robots.core.io.dem_files import read_geotiff, write_geotiff
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import GridSpec
+from ilrs_robots.robots.site import load_site
 
 POLAR = "+proj=stere +lat_0=-90 +lon_0=0 +R={radius} +units=m +no_defs"
 MOON = POLAR.format(radius=1737400)
@@ -198,3 +199,83 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TerrainError, match="cannot be written"):
         write_geotiff(tmp_path / "absent" / "b.tif", Dem(HEIGHTS, dem.spec))
     assert list(tmp_path.iterdir()) == []
+
+
+SITE = """
+name: test
+latitude_deg: -89.5
+longitude_deg: 0.0
+epoch_utc: "2035-01-15T00:00:00Z"
+terrain: {{kind: geotiff, geotiff: "{named}"}}
+robots:
+  - {{name: rover, model: long_range, x_m: {x_m}}}
+"""
+
+
+def site_with(folder: Path, named: str, x_m: float = 0.0) -> str:
+    folder.mkdir(exist_ok=True)
+    path = folder / "site.yaml"
+    path.write_text(SITE.format(named=named, x_m=x_m))
+    return str(path)
+
+
+def terrain_of(path: str) -> Any:
+    return load_site(path)[1]
+
+
+def test_a_site_takes_its_geotiff_from_its_folder_or_an_absolute_path(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    site = site_with(inner, "data/../a.tif")
+    make(inner / "a.tif")
+    np.testing.assert_array_equal(terrain_of(site).surface.dem.heights_m, HEIGHTS)
+    make(tmp_path / "b.tif", HEIGHTS[::-1] + 1)
+    site = site_with(inner, str(tmp_path / "b.tif"))
+    np.testing.assert_array_equal(terrain_of(site).surface.dem.heights_m, HEIGHTS + 1)
+    (inner / "link.tif").symlink_to(tmp_path / "b.tif")
+    terrain_of(site_with(inner, "link.tif"))
+
+
+@pytest.mark.parametrize("named", ["../b.tif", "data/../../b.tif", ".."])
+def test_a_relative_path_does_not_leave_the_sites_folder(tmp_path: Path, named: str) -> None:
+    make(tmp_path / "b.tif")
+    site = site_with(tmp_path / "inner", named)
+    with pytest.raises(ConfigError, match=r"leaves the folder of site\.yaml: .* absolute"):
+        load_site(site)
+
+
+def holed() -> Any:
+    bands = HEIGHTS[::-1].copy()
+    bands[1, 2:4] = np.nan
+    return bands
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bands": holed()}, r"2 of 48 samples are no-data, limit 0 samples; .* x = -7\.5 m"),
+        ({"crs": "+proj=longlat +R=1737400 +no_defs"}, "coordinates in degrees .*; reproject"),
+        ({"crs": None}, "no coordinate system; a projected one in metres is needed"),
+        ({"crs": POLAR.format(radius=3396190)}, r"radius 3396190 m; must be .*1737400 m"),
+        ({"bands": HEIGHTS + 1_737_400.0}, r"height 1737457.0 m; must be within 20000.0 m"),
+    ],
+)
+def test_a_site_refuses_its_geotiff_with_both_files_named(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    make(tmp_path / "bad.tif", **changes)
+    with pytest.raises(TerrainError, match=words) as caught:
+        load_site(site_with(tmp_path, "bad.tif"))
+    assert "site.yaml: terrain.geotiff = 'bad.tif': bad.tif: " in str(caught.value)
+
+
+def test_a_site_refuses_a_geotiff_that_is_cut_off_absent_or_without_its_robot(
+    tmp_path: Path,
+) -> None:
+    whole = make(tmp_path / "a.tif", np.random.default_rng(0).normal(size=(400, 400)))
+    (tmp_path / "cut.tif").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(TerrainError, match=r"site\.yaml: .*cut\.tif: cannot be read"):
+        load_site(site_with(tmp_path, "cut.tif"))
+    with pytest.raises(TerrainError, match=r"site\.yaml: .*absent\.tif: no such file"):
+        load_site(site_with(tmp_path, "absent.tif"))
+    with pytest.raises(TerrainError, match=r"'rover' at \(5000.0, 0.0\) m stands outside .* 997"):
+        load_site(site_with(tmp_path, "a.tif", x_m=5000.0))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from ilrs_robots.core import config
 from ilrs_robots.core.control.navigator import (
     Navigator,
     NavigatorConfig,
@@ -16,7 +17,7 @@ from ilrs_robots.core.control.navigator import (
     NavigatorOutput,
     NavigatorState,
 )
-from ilrs_robots.core.errors import PlanningError
+from ilrs_robots.core.errors import ConfigError, PlanningError
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning.costmap import CostmapConfig
 from ilrs_robots.core.types import GridSpec
@@ -178,9 +179,10 @@ def test_dead_end_is_left_again() -> None:
     assert world.nearest > VEHICLE_RADIUS_M
 
 
-def test_goal_inside_an_obstacle_fails_with_a_sentence_near_it() -> None:
+@pytest.mark.parametrize("off_m", [0.0, 1.6])
+def test_goal_on_a_rock_or_too_near_to_one_fails_with_a_sentence_near_it(off_m: float) -> None:
     world = World(np.array([[15.0, 0.0, 1.0]]))
-    out = drive(world, (15.0, 0.0))
+    out = drive(world, (15.0, off_m))
     assert out.state == NavigatorState.FAILED
     assert out.error_code == NavigatorError.GOAL_OCCUPIED
     assert "cannot be reached, the path ends" in out.reason
@@ -243,17 +245,141 @@ def test_new_goal_replaces_the_old_and_cancel_stops() -> None:
     assert (out.state, out.v, out.w) == (NavigatorState.IDLE, 0.0, 0.0)
 
 
+def stand(
+    navigator: Navigator, world: World, seconds: float, held: bool = False, gate: bool = False
+) -> NavigatorOutput:
+    """Steps of a vehicle that does not move; an open or a shut gate may tell what it passes."""
+    for tick in range(round(seconds / DT)):
+        if tick % 5 == 0:
+            world.look(navigator)
+        out = navigator.step(world.now_ns, world.x, world.y, world.yaw, 0.0, held=held)
+        world.outputs.append(out)
+        world.now_ns += DT_NS
+        if gate:
+            navigator.on_given(world.now_ns, 0.0, 0.0)
+    return out
+
+
 def test_held_vehicle_is_not_stuck() -> None:
     world = World(np.zeros((0, 3)))
     navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
-    world.look(navigator)
-    for tick in range(300):
-        out = navigator.step(tick * DT_NS, 0.0, 0.0, 0.0, 0.0, held=True)
+    assert stand(navigator, world, 60.0, held=True).state == NavigatorState.DRIVING
+    assert stand(navigator, world, 8.0).state == NavigatorState.RECOVERING
+
+
+def test_an_emergency_stop_of_any_length_is_not_the_grounds_fault() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    world.run(navigator, 10.0)
+    out = stand(navigator, world, CONFIG.no_progress_s + 30.0, gate=True)
+    assert navigator.held
+    assert (out.state, out.recoveries) == (NavigatorState.DRIVING, 0)
+    navigator.on_given(world.now_ns, 0.3, 0.0)
+    assert not navigator.held
+    assert world.run(navigator, 100.0).state == NavigatorState.REACHED
+    assert world.outputs[-1].recoveries == 0
+
+
+def test_a_gate_that_falls_silent_holds_and_one_that_passes_does_not_hide_being_stuck() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    navigator.on_given(0, 0.4, 0.0)
+    assert stand(navigator, world, 30.0).state == NavigatorState.DRIVING
+    assert navigator.held
+    for _ in range(40):
+        navigator.on_given(world.now_ns, 0.4, 0.0)
+        stand(navigator, world, DT)
+    assert world.outputs[-1].state == NavigatorState.RECOVERING
+
+
+def test_without_new_maps_the_goal_ends_and_a_pause_of_the_navigator_does_not_count() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    world.run(navigator, 5.0)
+    world.now_ns += 60 * S
+    assert world.run(navigator, 0.4, look=False).state == NavigatorState.DRIVING
+    world.discs = np.zeros((0, 3))
+    for _ in range(round(21.0 / DT)):
+        out = navigator.step(world.now_ns, world.x, world.y, world.yaw, 0.0, held=True)
+        world.now_ns += DT_NS
+    assert (out.state, out.error_code) == (NavigatorState.FAILED, NavigatorError.NO_MAP)
+    assert out.reason == "no terrain map has come for 20.0 s"
+    navigator.set_goal(20.0, 0.0)
+    assert world.run(navigator, 1.0).state == NavigatorState.DRIVING
+
+
+PHASES = {
+    "before the first map": (NavigatorState.PLANNING, 1.0, False, 0),
+    "driving": (NavigatorState.DRIVING, 8.0, True, 0),
+    "recovering": (NavigatorState.RECOVERING, 16.0, True, 1),
+    "at the goal": (NavigatorState.REACHED, 90.0, True, 0),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_cancel_stops_in_every_phase_and_the_next_goal_is_driven_to(phase: str) -> None:
+    state, seconds, look, wall_count = PHASES[phase]
+    world = World(np.zeros((0, 3)), walls=np.tile([3.5, 0.0, 0.6], (wall_count, 1)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    for _ in range(round(seconds)):
+        out = world.run(navigator, 1.0, look=look)
+        if out.state == state:
+            break
+    assert out.state == state
+    for _ in range(2):
+        navigator.cancel()
+        out = navigator.step(world.now_ns, world.x, world.y, world.yaw, world.v)
+        assert (out.state, out.v, out.w, out.reason) == (NavigatorState.IDLE, 0.0, 0.0, "")
+        assert len(out.path_xy_m) == 0
+        world.now_ns += DT_NS
+    navigator.set_goal(world.x, world.y + 3.0)
+    world.walls = np.zeros((0, 3))
+    assert world.run(navigator, 60.0).state == NavigatorState.REACHED
+
+
+def test_of_many_goals_a_second_only_the_last_counts() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    for number in range(60):
+        navigator.set_goal(20.0 * math.cos(number), 20.0 * math.sin(number))
+        world.run(navigator, DT)
+    assert math.hypot(world.x, world.y) < 6.0
+    navigator.set_goal(6.0, 6.0)
+    assert world.run(navigator, 90.0).state == NavigatorState.REACHED
+    assert math.dist((world.x, world.y), (6.0, 6.0)) < 0.4
+
+
+def test_a_goal_that_is_refused_leaves_the_earlier_one_in_force() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS, prior=_Hill())
+    navigator.set_goal(6.0, 0.0)
+    for bad in ((math.nan, 0.0), (0.0, math.inf), (1.0, 1.0, math.nan), (50.1, 0.0)):
+        with pytest.raises(PlanningError, match=r"not finite|which spans -50.00 to 50.00 m"):
+            navigator.set_goal(*bad)
+    assert world.run(navigator, 60.0).state == NavigatorState.REACHED
+    assert math.dist((world.x, world.y), (6.0, 0.0)) < 0.4
+
+
+def test_parameters_change_on_the_way_and_the_maps_own_do_not() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    assert world.run(navigator, 10.0).v > 0.5
+    slow = config.replaced(CONFIG, {"tracker.max_speed_mps": 0.2, "stuck_s": 3.0})
+    navigator.reconfigure(slow)
+    out = world.run(navigator, 5.0)
     assert out.state == NavigatorState.DRIVING
-    for tick in range(300, 340):
-        out = navigator.step(tick * DT_NS, 0.0, 0.0, 0.0, 0.0)
-    assert out.state == NavigatorState.RECOVERING
+    assert out.v == pytest.approx(0.2)
+    stand(navigator, world, 4.0)
+    assert NavigatorState.RECOVERING in world.states()
+    with pytest.raises(ConfigError, match="costmap: cannot change"):
+        navigator.reconfigure(config.replaced(slow, {"costmap.margin_m": 3.0}))
+    assert navigator.config is slow
 
 
 def test_goal_too_far_for_one_map_fails_with_a_sentence() -> None:

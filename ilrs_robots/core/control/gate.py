@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ilrs_robots.core import config
+from ilrs_robots.core.clock import other_clock
 from ilrs_robots.core.config import param
 from ilrs_robots.core.types import VelocityCommand
 
@@ -47,6 +48,9 @@ class GateConfig:
     future_tolerance_s: float = param(
         0.1, doc="how far a stamp may lie ahead of now", unit="s", low=0.0, high=10.0
     )
+    back_tolerance_s: float = param(
+        0.05, doc="how far the clock may go back without a stop", unit="s", low=0.0, high=1.0
+    )
     max_step_s: float = param(
         0.2, doc="longest time over which one output may ramp", unit="s", low=0.001, high=2.0
     )
@@ -79,7 +83,8 @@ class CommandGate:
 
     The output ramps within the acceleration limits; a stop ramps at the safe deceleration. An
     emergency stop is latched and gives zero at once. When time goes backwards, as on a simulation
-    reset, everything but the emergency stop is forgotten.
+    reset, everything but the emergency stop is forgotten. A clock that is slewed back by less than
+    ``back_tolerance_s`` only stands still.
     """
 
     def __init__(self, config: GateConfig) -> None:
@@ -129,19 +134,24 @@ class CommandGate:
 
     def output(self, now_ns: int) -> GateDecision:
         """Decide what the wheels get now."""
-        if self._now_ns is not None and now_ns < self._now_ns:
-            back_s = (self._now_ns - now_ns) * _NS
+        back_s = 0.0 if self._now_ns is None else (self._now_ns - now_ns) * _NS
+        if back_s > self.config.back_tolerance_s:
             self._clear()
             self._now_ns = now_ns
             self.refused["time_went_back"] += 1
             return GateDecision(0.0, 0.0, f"time went back by {back_s:.1f} s")
-        elapsed_s = 0.0 if self._now_ns is None else (now_ns - self._now_ns) * _NS
-        self._now_ns = now_ns
+        elapsed_s = 0.0 if self._now_ns is None else max(-back_s, 0.0)
+        self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
         if self._estop:
             return GateDecision(0.0, 0.0, "emergency stop is set")
         source, command, reason = self._choose(now_ns)
         self._ramp(command, min(elapsed_s, self.config.max_step_s))
         return GateDecision(self._linear_mps, self._angular_rps, reason, source)
+
+    def stand(self, reason: str) -> GateDecision:
+        """Stop at once, without a ramp: for a clock that stands still. What was held stays."""
+        self._linear_mps = self._angular_rps = 0.0
+        return GateDecision(0.0, 0.0, reason)
 
     def _clear(self) -> None:
         self._commands.clear()
@@ -184,6 +194,9 @@ class CommandGate:
     def _stale(self, what: str, stamp_ns: int | None, now_ns: int, limit_s: float) -> str:
         if stamp_ns is None:
             return f"no {what} yet"
+        foreign = other_clock(what, stamp_ns, now_ns)
+        if foreign:
+            return foreign
         age_s = (now_ns - stamp_ns) * _NS
         if age_s < -self.config.future_tolerance_s:
             ahead, limit = _pair(-age_s, self.config.future_tolerance_s)

@@ -59,7 +59,7 @@ class NavigatorConfig:
     )
     closed_radius_m: float = param(0.6, doc="size of such a place", unit="m", low=0.0, high=10.0)
     map_wait_s: float = param(
-        20.0, doc="how long the first map is waited for", unit="s", low=0.1, high=600.0
+        20.0, doc="how long a terrain map is waited for", unit="s", low=0.1, high=600.0
     )
     look_s: float = param(
         2.0, doc="how long a recovery stops and looks", unit="s", low=0.0, high=60.0

@@ -62,14 +62,17 @@ class ApproachMonitor:
         """Take what counts as shorter."""
         self._gain_m = gain_m
         self._best_m = math.inf
-        self._since_ns = 0
+        self._since_ns = self._last_ns = 0
 
     def reset(self) -> None:
         """Forget the best."""
         self._best_m = math.inf
 
-    def update(self, now_ns: int, remaining_m: float) -> float:
-        """Seconds without approach."""
+    def update(self, now_ns: int, remaining_m: float, held: bool = False) -> float:
+        """Seconds without approach; those in which the vehicle was held do not count."""
+        if held:
+            self._since_ns += max(now_ns - self._last_ns, 0)
+        self._last_ns = now_ns
         if remaining_m < self._best_m - self._gain_m or now_ns < self._since_ns:
             self._best_m = remaining_m
             self._since_ns = now_ns

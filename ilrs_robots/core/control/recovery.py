@@ -28,6 +28,12 @@ class Recovery:
         self._motion = MotionMonitor(config.stuck_distance_m, config.stuck_angle_rad)
         self.reset()
 
+    def reconfigure(self, config: NavigatorConfig) -> None:
+        """Take other parameters."""
+        self._config = config
+        self._tracker.config = config.tracker
+        self._motion = MotionMonitor(config.stuck_distance_m, config.stuck_angle_rad)
+
     def reset(self) -> None:
         """Forget earlier recoveries."""
         self.total = 0

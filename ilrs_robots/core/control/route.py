@@ -26,6 +26,10 @@ class RoutePlanner:
         self._config = config
         self._closed: list[tuple[int, float, float]] = []
 
+    def reconfigure(self, config: NavigatorConfig) -> None:
+        """Take other parameters."""
+        self._config = config
+
     def reset(self) -> None:
         """Forget every place."""
         self._closed.clear()

@@ -14,6 +14,9 @@ from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning.costmap import NavigationCostmap, prior_cost, region
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
+_NS = 1e-9
+_NEVER_NS = -(1 << 62)
+
 
 class PriorTerrain(Protocol):
     """What the navigator asks of an orbital DEM in the map frame."""
@@ -35,6 +38,7 @@ class TerrainMemory:
         costmap: None before the first goal.
         view: the ground as it was last looked at.
         fresh: something was seen since then.
+        looked_ns: when that was.
     """
 
     def __init__(
@@ -44,10 +48,15 @@ class TerrainMemory:
         self.costmap: NavigationCostmap | None = None
         self.view: GroundView | None = None
         self.fresh = False
+        self.looked_ns = _NEVER_NS
         self._config = config
         self._limits = limits
         self._prior = prior
         self._latest: tuple[Float32Array, GridSpec, FloatArray] | None = None
+
+    def reconfigure(self, config: NavigatorConfig) -> None:
+        """Take other parameters; the costmap keeps its own."""
+        self._config = config
 
     @property
     def empty(self) -> bool:
@@ -106,12 +115,18 @@ class TerrainMemory:
         made.fuse_observation(*self._latest)
         self.costmap, self.view = made, None
 
-    def look(self) -> GroundView | None:
+    def look(self, now_ns: int) -> None:
         """Take a new view of the costmap."""
+        self.looked_ns = now_ns
         if self.costmap is not None:
             self.view = GroundView.of(self.costmap)
             self.fresh = False
-        return self.view
+
+    def refresh(self, now_ns: int) -> None:
+        """Take a new view when something new was seen and the last one is old enough."""
+        due = (now_ns - self.looked_ns) * _NS >= self._config.refresh_s
+        if self.view is None or (self.fresh and due):
+            self.look(now_ns)
 
     def ahead(self, path: ArcPath | None, x: float, y: float) -> Ahead | None:
         """Closed and unseen ground along a path, or None without path or view."""
@@ -137,3 +152,4 @@ class TerrainMemory:
         """Forget everything that was seen."""
         self.costmap = self.view = self._latest = None
         self.fresh = False
+        self.looked_ns = _NEVER_NS

@@ -38,6 +38,11 @@ class Watchdog:
         self._approach = ApproachMonitor()
         self._standing = Patience()
 
+    def reconfigure(self, config: NavigatorConfig) -> None:
+        """Take other parameters."""
+        self._config = config
+        self._motion = MotionMonitor(config.stuck_distance_m, config.stuck_angle_rad)
+
     def reset(self) -> None:
         """Begin anew, for another goal."""
         self._approach.reset()
@@ -86,7 +91,7 @@ class Watchdog:
             if ahead.closed_m <= ahead.seen_m:
                 return Trouble(f"ground {ahead.closed_m:.1f} m ahead is closed")
             return Trouble(f"ground {ahead.seen_m:.1f} m ahead is not seen", ahead.end_xy_m)
-        if self._approach.update(now_ns, remaining_m) > settings.no_progress_s:
+        if self._approach.update(now_ns, remaining_m, held) > settings.no_progress_s:
             self._approach.reset()
             cause = f"no nearer to the goal for {settings.no_progress_s:.0f} s"
             return Trouble(cause, held_up=True)

@@ -56,6 +56,16 @@ class PoseHistory:
         self._trim()
         return True
 
+    def widest_gap_ns(self, stamps_ns: NDArray[np.int64]) -> int:
+        """Longest time between neighbouring samples from the first to the last of some stamps."""
+        known = self.stamps_ns
+        if known.size < 2 or stamps_ns.size == 0:
+            return 0
+        first = int(np.searchsorted(known, stamps_ns.min(), side="right")) - 1
+        last = int(np.searchsorted(known, stamps_ns.max(), side="left"))
+        spacing = np.diff(known[max(first, 0) : last + 1])
+        return int(spacing.max()) if spacing.size else 0
+
     def _make_room(self, at: int) -> int:
         """Make sure that one more sample fits; return where ``at`` is now."""
         if self._end < self._stamps.size:

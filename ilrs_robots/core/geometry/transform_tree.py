@@ -3,15 +3,18 @@
 Rules, where tf2 users have been surprised:
 
 * a stamp outside an edge's history is an error, never the nearest sample and never identity;
+* between samples that are farther apart than ``max_gap_s`` nothing is interpolated;
 * a sample that comes late is inserted at its place; one with a stamp that is already there
   replaces it; one older than the history (counted back from the edge's newest) is dropped and
-  counted as ``dropped_too_old``;
+  counted as ``dropped_too_old``; when several in a row are so old and go on from one another,
+  their publisher's time was set back and the edge's history begins anew (``edge_restarted``);
 * a child keeps its parent, and a moving edge never becomes static or the reverse, until ``clear``;
 * ``clear`` forgets what moves and keeps what is static. Call it when the clock jumps back.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -27,6 +30,8 @@ from ilrs_robots.core.types import FloatArray
 
 STATIC_STAMP_NS: Final = 2**63 - 1
 """What ``latest_stamp`` answers for a chain of static edges only: they hold for ever."""
+_CONFIRM: Final = 5
+"""Samples too old in a row, each newer than the one before, that start an edge anew."""
 
 
 @dataclass
@@ -36,6 +41,8 @@ class _Edge:
     parent: str
     static: FloatArray | None
     history: PoseHistory | None
+    old_ns: int = 0
+    old_count: int = 0
 
 
 class TransformTree:
@@ -45,11 +52,14 @@ class TransformTree:
 
     Args:
         history_s: how long samples of a moving edge are kept, seconds.
+        max_gap_s: longest time between samples that is interpolated, seconds.
     """
 
-    def __init__(self, history_s: float = 10.0) -> None:
-        if not history_s > 0.0:
-            raise TransformError(f"history_s = {history_s} s: must be above 0 s")
+    def __init__(self, history_s: float = 10.0, max_gap_s: float = math.inf) -> None:
+        for name, value in (("history_s", history_s), ("max_gap_s", max_gap_s)):
+            if not value > 0.0:
+                raise TransformError(f"{name} = {value} s: must be above 0 s")
+        self._max_gap_ns = max_gap_s * 1e9
         self._keep_ns = round(history_s * 1e9)
         self._edges: dict[str, _Edge] = {}
         self._frames: set[str] = set()
@@ -61,7 +71,8 @@ class TransformTree:
         """Failures since the start by reason.
 
         ``unknown_frame``, ``disconnected``, ``no_data``, ``before_history``, ``after_latest``,
-        ``dropped_too_old``, ``parent_change``, ``kind_change``, ``loop``, ``invalid``.
+        ``gap``, ``dropped_too_old``, ``edge_restarted``, ``parent_change``, ``kind_change``,
+        ``loop``, ``invalid``.
         """
         with self._lock:
             return dict(self._failures)
@@ -115,10 +126,25 @@ class TransformTree:
                 raise self._fail("invalid", f"{parent} -> {child}: {error}") from error
             if not np.isfinite(pose).all():
                 raise self._fail("invalid", f"{parent} -> {child}: position is not finite")
-            history = self._edge(parent, child, static=False).history
-            assert history is not None
-            if not history.insert(int(stamp_ns), pose):
-                self._failures["dropped_too_old"] += 1
+            edge = self._edge(parent, child, static=False)
+            assert edge.history is not None
+            if edge.history.insert(int(stamp_ns), pose):
+                edge.old_count = 0
+            elif self._starts_anew(edge, int(stamp_ns)):
+                edge.history = PoseHistory(self._keep_ns)
+                edge.history.insert(int(stamp_ns), pose)
+
+    def _starts_anew(self, edge: _Edge, stamp_ns: int) -> bool:
+        """Count a sample that is older than the history; tell whether it begins a new one."""
+        follows = edge.old_count > 0 and edge.old_ns < stamp_ns <= edge.old_ns + self._keep_ns
+        edge.old_count = edge.old_count + 1 if follows else 1
+        edge.old_ns = stamp_ns
+        if edge.old_count < _CONFIRM:
+            self._failures["dropped_too_old"] += 1
+            return False
+        edge.old_count = 0
+        self._failures["edge_restarted"] += 1
+        return True
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
         """(4, 4) T_target_source at ``stamp_ns``: takes source coordinates into target.
@@ -243,6 +269,14 @@ class TransformTree:
             return edge.static[None, :3], edge.static[None, 3:]
         assert edge.history is not None
         known = edge.history.stamps_ns
+        gap_ns = edge.history.widest_gap_ns(stamps_ns)
+        if gap_ns > self._max_gap_ns:
+            raise self._fail(
+                "gap",
+                f"{edge.parent} -> {child}: no data for {gap_ns * 1e-9:.3f} s, limit "
+                f"{self._max_gap_ns * 1e-9:.3f} s",
+                ExtrapolationError,
+            )
         try:
             poses = edge.history.poses
             return se3.interpolate_poses(known, poses[:, :3], poses[:, 3:], stamps_ns)

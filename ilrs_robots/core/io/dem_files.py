@@ -84,6 +84,27 @@ def read_geotiff(
     return Dem(heights.astype(np.float32), spec, projection, provenance)
 
 
+def require_complete(dem: Dem, name: str) -> None:
+    """Refuse a DEM with holes, for whoever needs ground everywhere.
+
+    Args:
+        dem: in metres; NaN is a hole.
+        name: of the file, for the message.
+
+    Raises:
+        TerrainError: how many samples are no-data, and where the first one lies.
+    """
+    holes = np.isnan(dem.heights_m)
+    count = int(holes.sum())
+    if count:
+        row, col = (int(v) for v in np.argwhere(holes)[0])
+        x, y = dem.spec.xy_of(np.array([row]), np.array([col]))[0]
+        raise TerrainError(
+            f"{name}: {count} of {holes.size} samples are no-data, limit 0 samples; the first "
+            f"lies at x = {x:.1f} m, y = {y:.1f} m from the middle: fill or crop the file"
+        )
+
+
 def write_geotiff(path: str | Path, dem: Dem) -> None:
     """Write a DEM as a GeoTIFF; the file appears whole or not at all.
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilrs_robots.core.errors import InvalidCloudError, MessageLayoutError
-from ilrs_robots.core.types import BoolArray, Cloud, Float32Array, IntArray
+from ilrs_robots.core.io.point_time import TIME_FIELDS, time_offset_ns
+from ilrs_robots.core.types import BoolArray, Cloud, Float32Array
 
 FLOAT32: Final = 7
 UINT32: Final = 6
@@ -26,10 +27,7 @@ _DATATYPES: Final = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"
 }  # fmt: skip
 _PADDING_NAMES: Final = ("", "_")
-_TIME_FIELDS: Final = ("t", "time_offset", "offset_time", "time", "timestamp")
 _INTENSITY_FIELDS: Final = ("intensity", "reflectivity", "signal")
-_SECONDS_BELOW: Final = 1e14
-_MAX_TIME_OFFSET_NS: Final = 10_000_000_000
 
 
 class PointField(NamedTuple):
@@ -142,10 +140,7 @@ def decode_cloud(
     """Gather the finite points of a message with their intensities and times.
 
     A point goes, from every column alike, where x, y, z or its time is not finite. Per-point time
-    is read from the first of these fields that is there, unit by name and datatype:
-    ``t`` (Ouster), ``time_offset``, ``offset_time`` (Livox), ``time`` (Velodyne): integers are
-    nanoseconds, floats seconds, both after the header stamp; ``timestamp`` (Hesai, RoboSense,
-    Livox): absolute, floats in seconds (in nanoseconds above 1e14), uint32 after the stamp.
+    is recognised as ``core/io/point_time.py`` says.
 
     Args:
         data: the bytes; see ``structured_view``.
@@ -177,7 +172,7 @@ def decode_cloud(
         raise InvalidCloudError("empty", "the cloud has no points")
     points = view.reshape(-1) if view.flags.c_contiguous or height == 1 else view
     xyz = _gather_xyz(points)
-    raw_time = _column(points, _TIME_FIELDS)
+    raw_time = _column(points, TIME_FIELDS)
     keep = _finite_rows(xyz, None if raw_time is None else raw_time[1])
     intensity = _column(points, _INTENSITY_FIELDS)
     value = None if intensity is None else intensity[1].astype(np.float32, copy=False)
@@ -188,7 +183,7 @@ def decode_cloud(
         xyz = xyz.take(rows, axis=0)
         value = None if value is None else value.take(rows)
         raw_time = None if raw_time is None else (raw_time[0], raw_time[1].take(rows))
-    offset = None if raw_time is None else _time_offset_ns(*raw_time, stamp_ns)
+    offset = None if raw_time is None else time_offset_ns(*raw_time, stamp_ns)
     return Cloud(int(stamp_ns), frame_id, xyz, offset, value)
 
 
@@ -245,33 +240,6 @@ def _finite_rows(xyz: Float32Array, time: NDArray[Any] | None) -> BoolArray | No
         return None
     keep: BoolArray = finite[:, 0] & finite[:, 1] & finite[:, 2]
     return keep if timed is None else keep & timed
-
-
-def _time_offset_ns(name: str, raw: NDArray[Any], stamp_ns: int) -> IntArray:
-    """(N,) int64 nanoseconds after the header stamp."""
-    absolute = name == "timestamp" and raw.dtype.itemsize == 8
-    if raw.dtype.kind != "f":
-        offset = raw.astype(np.int64)
-    else:
-        seconds = raw.astype(np.float64)
-        if absolute and float(np.abs(seconds).max()) > _SECONDS_BELOW:
-            seconds = (seconds - float(stamp_ns)) * 1e-9
-        elif absolute:
-            whole, part = divmod(int(stamp_ns), 1_000_000_000)
-            seconds = (seconds - float(whole)) - part * 1e-9
-        _check_offset(float(np.abs(seconds).max()) * 1e9)
-        offset = np.rint(seconds * 1e9).astype(np.int64)
-    _check_offset(max(abs(int(offset.min())), abs(int(offset.max()))))
-    return offset
-
-
-def _check_offset(largest_ns: float) -> None:
-    if not largest_ns <= _MAX_TIME_OFFSET_NS:
-        raise InvalidCloudError(
-            "point_time",
-            f"a point's time is {largest_ns * 1e-9:.3f} s away from the header stamp, limit "
-            f"{_MAX_TIME_OFFSET_NS * 1e-9:.0f} s",
-        )
 
 
 def encode_cloud(cloud: Cloud) -> tuple[tuple[PointField, ...], int, array[int]]:

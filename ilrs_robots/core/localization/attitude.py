@@ -29,6 +29,8 @@ from ilrs_robots.core.types import AttitudeSample, FloatArray
 
 _NS = 1e-9
 _HISTORY_NS = 2_000_000_000
+_LONGEST_GAP_S = 10.0
+"""A gap adds no more uncertainty than this: the turn is unknown by then."""
 _CHI2_3_999 = 16.27
 _LOST_AFTER = 5
 _LEVEL_RATE_FACTOR = 2.5
@@ -64,20 +66,49 @@ class AttitudeEstimator:
         self._star_ns: int | None = None
         self._pending: AttitudeSample | None = None
         self._rejected = 0
-        self._map_to_odom = quat_from_rpy(0.0, 0.0, -map_to_odom_yaw_rad)
+        self.set_map_to_odom_yaw(map_to_odom_yaw_rad)
         self._star_to_base = quat_conjugate(quat_from_rpy(*config.star_tracker_rpy_rad))
         self._force_sum = np.zeros(3)
         self._force_ns: int | None = None
         if stamp_ns is not None:
             self.history.add(stamp_ns, state.quat_wxyz)
 
-    def turn(self, stamp_ns: int, rate_rps: FloatArray) -> None:
-        """Turn up to a stamp by the mean of the last rate and this one."""
+    @property
+    def stars_hold(self) -> bool:
+        """Whether stars answered within ``star_timeout_s`` before the latest rate."""
+        if self._star_ns is None or self.stamp_ns is None:
+            return False
+        return (self.stamp_ns - self._star_ns) * _NS <= self._config.star_timeout_s
+
+    def set_map_to_odom_yaw(self, yaw_rad: float) -> None:
+        """Yaw of odom's axes in map, taken off what stars say."""
+        self._map_to_odom = quat_from_rpy(0.0, 0.0, -yaw_rad)
+
+    def go_on_at(self, stamp_ns: int, steps: int) -> None:
+        """Keep the attitude where time was set back: the last rate was ``steps`` before now."""
+        self.history = AttitudeHistory(_HISTORY_NS)
+        self.stamp_ns = stamp_ns - max(round(steps * self._step_s / _NS), 1)
+        self.history.add(self.stamp_ns, self._state.quat_wxyz)
+        self._star_ns = self._force_ns = self._pending = None
+
+    def turn(self, stamp_ns: int, rate_rps: FloatArray, gap: bool = False) -> None:
+        """Turn up to a stamp by the mean of the last rate and this one.
+
+        Args:
+            stamp_ns: nanoseconds.
+            rate_rps: (3,) base_link.
+            gap: whether data are missing for so long (or the clock was set ahead) that the rates
+                say nothing of the time between: the attitude is held and its variance grows.
+        """
         if self.stamp_ns is None:
             self.history.add(stamp_ns, self._state.quat_wxyz)
         elif stamp_ns > self.stamp_ns:
-            self._step_s = step_s = (stamp_ns - self.stamp_ns) * _NS
+            step_s = (stamp_ns - self.stamp_ns) * _NS
             mean = rate_rps if self.rate_rps is None else 0.5 * (rate_rps + self.rate_rps)
+            if gap:
+                mean, step_s = self._state.bias_rps, min(step_s, _LONGEST_GAP_S)
+            else:
+                self._step_s = step_s
             noise = self._config.gyro_noise_rps_sqrt_hz**2 * step_s
             if step_s > self._config.max_gap_s:
                 self._refused["imu_gap"] += 1
@@ -109,7 +140,7 @@ class AttitudeEstimator:
         stamp_ns, rate, config = self.stamp_ns, self.rate_rps, self._config
         if stamp_ns is None or rate is None:
             return
-        dark = self._star_ns is None or (stamp_ns - self._star_ns) * _NS > config.star_timeout_s
+        dark = not self.stars_hold
         size = float(np.sqrt(force_mps2 @ force_mps2)) / MOON_GRAVITY_MPS2
         quiet = float(np.abs(rate).max()) < _LEVEL_RATE_FACTOR * config.standing_rate_rps
         if not (dark and quiet and abs(size - 1.0) < config.gravity_tolerance):

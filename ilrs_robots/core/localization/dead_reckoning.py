@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from ilrs_robots.core.clock import RESET_NS
 from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.geometry.se3 import (
     normalise_quat,
@@ -22,6 +24,7 @@ from ilrs_robots.core.localization.error_state import (
     quat_log,
     rotation_matrix,
 )
+from ilrs_robots.core.localization.stamp_sequence import CONFIRM, Order, StampSequence
 from ilrs_robots.core.localization.wheel_odometry import WheelMotion, WheelOdometry, WheelState
 from ilrs_robots.core.types import (
     AttitudeSample,
@@ -42,7 +45,8 @@ class DeadReckoning:
 
     Wheels give the speed along the ground, the attitude turns it into three dimensions: driving
     up a slope raises z. Samples that are not finite or whose stamps do not grow are refused and
-    counted in ``refused``; nothing is made up for them.
+    counted in ``refused``; nothing is made up for them. When several samples in a row agree that
+    time was set back, the pose is kept and goes on in the new time (``time_went_back``).
 
     Reference: Sola 2017, Quaternion kinematics for the error-state Kalman filter.
 
@@ -71,11 +75,18 @@ class DeadReckoning:
         self.config = config
         self.refused: Counter[str] = Counter()
         self._wheels = WheelOdometry(
-            kinematics, wheel_names, steer_names, config.standing_joint_rps, config.huber_mps
+            kinematics,
+            wheel_names,
+            steer_names,
+            config.standing_joint_rps,
+            config.huber_mps,
+            gap_s=config.max_gap_s,
+            max_wheel_rps=config.max_wheel_rps,
         )
         self._imu_axes = rotation_matrix(quat_from_rpy(*config.imu_rpy_rad))
-        self._start_ns: int | None = None
-        self._last_ns: dict[str, int] = {}
+        self._order = {"imu": StampSequence(), "joints": StampSequence()}
+        self._star_ns: int | None = None
+        self._joints_step_ns = 0
         self._joints: WheelState | None = None
         self._joints_quat = np.array([1.0, 0.0, 0.0, 0.0])
         self._standing_ns: int | None = None
@@ -94,7 +105,7 @@ class DeadReckoning:
         Args:
             position: (3,) metres, odom.
             quat_wxyz: (4,) base_link in odom.
-            stamp_ns: time of the pose; older samples are refused.
+            stamp_ns: time of the pose; samples that are a little older are refused.
             map_to_odom_yaw_rad: yaw of odom's axes in map, taken off star tracker attitudes.
 
         Raises:
@@ -104,13 +115,12 @@ class DeadReckoning:
         place = np.array(position, dtype=np.float64)
         if place.shape != (3,) or not np.isfinite(place).all():
             raise ValueError(f"position {place}: expected three finite numbers")
-        self._start_ns = int(stamp_ns)
-        self._last_ns.clear()
-        self._joints = self._standing_ns = None
+        self._order = {what: StampSequence(int(stamp_ns) - 1) for what in self._order}
+        self._joints = self._standing_ns = self._star_ns = None
         self._state = self._initial(place, normalise_quat(quat_wxyz))
         self._joints_quat = self._state.quat_wxyz
         self._attitude = AttitudeEstimator(
-            self.config, self._state, self.refused, self._start_ns, map_to_odom_yaw_rad
+            self.config, self._state, self.refused, int(stamp_ns), map_to_odom_yaw_rad
         )
 
     @property
@@ -118,13 +128,37 @@ class DeadReckoning:
         """(3,) estimated gyro bias, base_link."""
         return self._state.bias_rps.copy()
 
+    @property
+    def position_m(self) -> FloatArray:
+        """(3,) of base_link in odom."""
+        return self._state.position_m.copy()
+
+    @property
+    def quat_wxyz(self) -> FloatArray:
+        """(4,) latest attitude of base_link in odom."""
+        return self._state.quat_wxyz.copy()
+
+    @property
+    def stars_hold(self) -> bool:
+        """Whether a star tracker held the attitude within ``star_timeout_s``."""
+        return self._attitude.stars_hold
+
+    def set_map_to_odom_yaw(self, yaw_rad: float) -> None:
+        """Turn the axes of odom in map: what a star tracker says is taken back by this."""
+        self._attitude.set_map_to_odom_yaw(yaw_rad)
+
     def on_imu(self, sample: ImuSample) -> None:
         """Turn the attitude by the gyro; while standing, learn its bias."""
         rate = self._imu_axes @ np.asarray(sample.angular_velocity_rps, dtype=np.float64)
         force = self._imu_axes @ np.asarray(sample.specific_force_mps2, dtype=np.float64)
-        if not self._accept("imu", sample.stamp_ns, np.concatenate((rate, force))):
+        order = self._accept("imu", sample.stamp_ns, np.concatenate((rate, force)))
+        if order is None:
             return
-        self._attitude.turn(sample.stamp_ns, rate)
+        if order is Order.BACK:
+            self.refused["time_went_back"] += 1
+            self._attitude.go_on_at(sample.stamp_ns, CONFIRM)
+            self._star_ns = None
+        self._attitude.turn(sample.stamp_ns, rate, gap=order is Order.AHEAD)
         if self._stands(sample.stamp_ns):
             self._attitude.stand()
         self._attitude.level(force)
@@ -132,7 +166,7 @@ class DeadReckoning:
     def on_attitude(self, sample: AttitudeSample) -> None:
         """Correct the attitude by a star tracker; applied as soon as the IMU reaches its stamp."""
         values = np.append(np.asarray(sample.quat_wxyz, dtype=np.float64), sample.sigma_rad)
-        if not self._accept("attitude", sample.stamp_ns, values):
+        if not self._accept_stars(sample.stamp_ns, values):
             return
         if abs(float(np.linalg.norm(values[:4])) - 1.0) > 0.01 or sample.sigma_rad <= 0.0:
             self.refused["attitude_not_valid"] += 1
@@ -146,8 +180,12 @@ class DeadReckoning:
             None for the first sample, a refused one, or while no IMU tells the attitude.
         """
         values = np.concatenate((sample.position_rad, sample.velocity_rps))
-        if not self._accept("joints", sample.stamp_ns, values):
+        order = self._accept("joints", sample.stamp_ns, values)
+        if order is None:
             return None
+        if order is not Order.NEXT:
+            self._standing_ns = None
+            self.refused["joints_gap"] += order is Order.AHEAD
         state = self._wheels.state(sample)
         if state is None:
             self.refused["joints_missing"] += 1
@@ -164,6 +202,11 @@ class DeadReckoning:
         self._joints, self._joints_quat = state, quat
         if before is None:
             return None
+        if before.stamp_ns >= state.stamp_ns:  # encoders know how far the wheels turned meanwhile
+            step_ns = CONFIRM * max(self._joints_step_ns, 1_000_000)
+            before = replace(before, stamp_ns=state.stamp_ns - step_ns)
+        else:
+            self._joints_step_ns = state.stamp_ns - before.stamp_ns
         known = self._attitude.history.at(before.stamp_ns)
         return self._advance(before, state, start if known is None else known, quat)
 
@@ -171,16 +214,30 @@ class DeadReckoning:
         tilt, bias = self.config.initial_attitude_sigma_rad, self.config.gyro_bias_sigma_rps
         return ErrorStateFilter(position, quat, np.diag(np.repeat([0.0, tilt**2, bias**2], 3)))
 
-    def _accept(self, what: str, stamp_ns: int, values: FloatArray) -> bool:
+    def _accept(self, what: str, stamp_ns: int, values: FloatArray) -> Order | None:
+        """How a sample's stamp follows those before it; None when the sample is refused."""
         if not np.isfinite(values).all():
             self.refused[f"{what}_not_finite"] += 1
-            return False
-        last_ns = self._last_ns.get(what)
-        early = self._start_ns is not None and stamp_ns < self._start_ns
-        if early or (last_ns is not None and stamp_ns <= last_ns):
+            return None
+        order = self._order[what].take(stamp_ns)
+        if order is Order.LATE or order is Order.DOUBTED:
             self.refused[f"{what}_stamp"] += 1
+            return None
+        return order
+
+    def _accept_stars(self, stamp_ns: int, values: FloatArray) -> bool:
+        """Judge stars by the IMU's time: they may be late, but not ahead, and not repeated."""
+        if not np.isfinite(values).all():
+            self.refused["attitude_not_finite"] += 1
             return False
-        self._last_ns[what] = stamp_ns
+        imu_ns = self._order["imu"].last_ns
+        if imu_ns is not None and stamp_ns > imu_ns + RESET_NS:
+            self.refused["attitude_from_the_future"] += 1
+            return False
+        if self._star_ns is not None and stamp_ns <= self._star_ns:
+            self.refused["attitude_stamp"] += 1
+            return False
+        self._star_ns = stamp_ns
         return True
 
     def _stands(self, now_ns: int) -> bool:

@@ -60,6 +60,9 @@ class DeadReckoningConfig:
     gap_rate_rps: float = param(
         0.1, doc="rate that may have been missed in an IMU gap", unit="rad/s", low=0.0, high=10.0
     )
+    max_wheel_rps: float = param(
+        10.0, doc="fastest a wheel can turn", unit="rad/s", low=0.01, high=1000.0
+    )
     slip_sigma: float = param(0.02, doc="slip on level ground", low=0.0, high=1.0)
     slip_per_slope: float = param(0.3, doc="slip per sine of the slope", low=0.0, high=10.0)
     expected_slip_per_slope: float = param(

@@ -12,6 +12,8 @@ from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.types import FloatArray, JointSample
 
 _ENCODER_JUMP_RAD = 0.5
+_RESTARTED_RAD = 1.0
+"""Encoders restarted in a gap if all read less than this after it and one twice as much before."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class WheelOdometry:
         steer_names: Sequence[str],
         standing_rps: float,
         huber_mps: float,
+        gap_s: float = 0.25,
+        max_wheel_rps: float = 10.0,
     ) -> None:
         """Take names and thresholds.
 
@@ -67,6 +71,8 @@ class WheelOdometry:
             steer_names: the steered wheels; their joints are ``<wheel>_steer``.
             standing_rps: joint speed below which a joint stands.
             huber_mps: see ``SteeringKinematics.forward_given_yaw_rate``.
+            gap_s: time between samples beyond which speeds say nothing of the way between.
+            max_wheel_rps: fastest that a wheel can turn.
 
         Raises:
             ConfigError: names do not fit the kinematics.
@@ -83,6 +89,7 @@ class WheelOdometry:
         self._steer_joints = [f"{name}_steer" for name in steered]
         self._standing_rps = standing_rps
         self._huber_mps = huber_mps
+        self._gap_s, self._max_wheel_rps = gap_s, max_wheel_rps
         self._indices: dict[tuple[str, ...], tuple[list[int], list[int]] | None] = {}
 
     def state(self, sample: JointSample) -> WheelState | None:
@@ -110,12 +117,18 @@ class WheelOdometry:
         """Motion from the first sample to the second.
 
         Distances come from encoder positions, which lose nothing between samples; where a
-        position jumps (a wrapped or restarted encoder) the speeds stand in.
+        position jumps (a wrapped or restarted encoder) the speeds stand in. After a gap they do
+        not: a position that cannot be, or an encoder that counts from zero again, gives no motion.
         """
         step_s = (second.stamp_ns - first.stamp_ns) * 1e-9
         turned = second.turned_rad - first.turned_rad
         expected = 0.5 * (first.speed_rps + second.speed_rps) * step_s
         bad = np.abs(turned - expected) > _ENCODER_JUMP_RAD
+        if step_s > self._gap_s:
+            expected = np.zeros_like(turned)
+            restarted = np.abs(second.turned_rad).max() < _RESTARTED_RAD
+            restarted &= np.abs(first.turned_rad).max() > 2.0 * _RESTARTED_RAD
+            bad = (np.abs(turned) > self._max_wheel_rps * step_s + _ENCODER_JUMP_RAD) | restarted
         rate = np.where(bad, expected, turned) / step_s
         steer = 0.5 * (first.steer_rad + second.steer_rad)
         vx, vy, residual = self._kinematics.forward_given_yaw_rate(

@@ -1,0 +1,210 @@
+"""A site over DDS, from the check of the machine to the last process gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ilrs_robots.cli.domain import VARIABLE, own_domain
+from ilrs_robots.cli.shared_memory import choose_transport
+from ilrs_robots.cli.signals import Stop, stop_on_signals
+from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
+from ilrs_robots.cli.terminal import console, goal_progress, log_lines
+from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, site_processes
+from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
+
+if TYPE_CHECKING:
+    from ilrs_robots.nodes.goal_client import GoalOutcome, GoalProgress
+
+BAG_ROOM_BYTES: Final = 200 * 2**20
+"""Free space without which no recording is begun: some minutes of a drive."""
+
+
+@dataclass(frozen=True)
+class SimRequest:
+    """What the user asked for."""
+
+    site: str
+    robot: str
+    seed: int | None
+    goal_xy_m: tuple[float, float] | None
+    duration_s: float
+    rtf: float
+    record: Path | None
+
+    def load(self) -> tuple[SiteConfig, SiteTerrain]:
+        """Site and terrain."""
+        return load_site(self.site, seed=self.seed)
+
+    def goal(self, site: SiteConfig) -> tuple[float, float] | None:
+        """The goal asked for, or the site's own."""
+        return self.goal_xy_m or site.goal_m
+
+
+def run_over_dds(request: SimRequest, log: Path | None = None) -> GoalOutcome | None:
+    """Start simulator and nodes as processes, send the goal if there is one, end them all.
+
+    Returns:
+        The goal's outcome, or None when no goal was given.
+
+    Raises:
+        SupervisionError: a process is given up; the message holds its last words.
+        IlrsError: the machine has no room for the run.
+    """
+    site, _terrain = request.load()
+    goal = request.goal(site)
+    check_room(request.record)
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        say = stack.enter_context(log_lines(log))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilrs-")))
+        domain = stack.enter_context(own_domain(os.environ))
+        specs = _processes(request, site, folder)
+        stack.enter_context(_environment(domain, len(specs) + 1, folder))
+        ended: list[Ended] = []
+        with _supervisor(specs, folder, say, stop, ended) as supervisor:
+            supervisor.start(lambda: not stop.is_set())
+            if not stop.is_set():
+                console.print(f"up: {', '.join(s.name for s in specs)} ({VARIABLE}={domain})")
+            if goal is None:
+                outcome = _wait(supervisor, stop, request.duration_s)
+            else:
+                outcome = _drive(supervisor, stop, request, goal)
+    check_bag(ended, request.record)
+    return outcome
+
+
+def check_room(record: Path | None) -> None:
+    """Refuse a recording for which there is no room.
+
+    Raises:
+        IlrsError: the folder exists already, or its disk is nearly full.
+    """
+    if record is None:
+        return
+    if record.exists():
+        raise IlrsError(f"{record} exists already: choose another folder for the bag")
+    there = next(parent for parent in record.absolute().parents if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < BAG_ROOM_BYTES:
+        raise IlrsError(
+            f"{there} has {free / 2**20:.0f} MiB free, a recording needs at least "
+            f"{BAG_ROOM_BYTES / 2**20:.0f} MiB: make room or record elsewhere"
+        )
+
+
+def check_bag(ended: list[Ended], record: Path | None) -> None:
+    """Say when the bag is not whole; the reason stands in the recorder's last words.
+
+    Raises:
+        SupervisionError: the recorder could not write everything.
+    """
+    for process in ended:
+        if process.name == "recorder" and process.code > 0:
+            why = [line for line in process.last_words if "stopped" in line or "missing" in line]
+            raise SupervisionError(f"the bag {record} is not whole: {'; '.join(why[:1])}")
+
+
+def _processes(request: SimRequest, site: SiteConfig, folder: Path) -> list[ProcessSpec]:
+    state = folder / "state"
+    state.mkdir()
+    return site_processes(
+        site,
+        request.site,
+        site.terrain.seed,
+        robots=(request.robot,),
+        rtf=request.rtf,
+        record=request.record,
+        state_dir=state,
+    )
+
+
+@contextlib.contextmanager
+def _environment(domain: int, participants: int, folder: Path) -> Iterator[None]:
+    """Domain and transport for this process and all that it starts."""
+    transport = choose_transport(participants, folder)
+    if transport.remark:
+        console.print(f"[yellow]ilrs:[/yellow] {transport.remark}", soft_wrap=True)
+    mine = {VARIABLE: str(domain), **dds_environment(os.environ, profile=transport.profile)}
+    old = {key: os.environ.get(key) for key in mine}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for key, value in old.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+@contextlib.contextmanager
+def _supervisor(
+    specs: list[ProcessSpec],
+    folder: Path,
+    say: Callable[[str, str], None],
+    stop: Stop,
+    ended: list[Ended],
+) -> Iterator[Supervisor]:
+    def line(name: str, text: str) -> None:
+        try:
+            say(name, text)
+        except OSError:  # whoever read our output is gone
+            stop.lose_terminal()
+
+    def event(sentence: str) -> None:
+        line("supervisor", sentence)
+        if not stop.is_set():
+            console.print(f"[yellow]ilrs:[/yellow] {sentence}", soft_wrap=True)
+
+    supervisor = Supervisor(specs, folder, on_line=line, on_event=event, hurry=lambda: stop.hurry)
+    try:
+        yield supervisor
+    finally:
+        ended.extend(supervisor.end())
+
+
+def _wait(supervisor: Supervisor, stop: Stop, duration_s: float) -> None:
+    end = time.monotonic() + duration_s
+    while not stop.is_set() and time.monotonic() < end:
+        supervisor.poll(0.1)
+
+
+def _drive(
+    supervisor: Supervisor, stop: Stop, request: SimRequest, goal: tuple[float, float]
+) -> GoalOutcome:
+    from ilrs_robots.nodes.goal_client import send_goal
+
+    latest = 0.0
+
+    def keep_waiting() -> bool:
+        supervisor.poll(0.0)
+        return not stop.is_set() and latest < request.duration_s
+
+    with goal_progress() as show:
+
+        def on_progress(progress: GoalProgress) -> None:
+            nonlocal latest
+            latest = progress.elapsed_s
+            show(
+                progress.distance_remaining_m,
+                progress.speed_mps,
+                progress.slope_deg,
+                progress.elapsed_s,
+            )
+
+        return send_goal(
+            request.robot,
+            goal,
+            on_progress=on_progress,
+            keep_waiting=keep_waiting,
+            life=lambda: supervisor.life_of(request.robot, "navigation"),
+        )

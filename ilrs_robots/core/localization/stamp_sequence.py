@@ -1,0 +1,56 @@
+"""The order of one sensor's stamps: what to take, what to refuse, when to believe in a jump."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from ilrs_robots.core.clock import RESET_NS
+
+CONFIRM: Final = 3
+"""Samples that must follow one another before a jump of the stamps is believed."""
+
+
+class Order(Enum):
+    """Where a stamp stands in its sequence."""
+
+    NEXT = "next"
+    LATE = "late"
+    """Repeated, or a little older than the newest: refused."""
+    DOUBTED = "doubted"
+    """Far from the newest, and not confirmed yet: refused."""
+    BACK = "back"
+    """The sequence goes on at an earlier time."""
+    AHEAD = "ahead"
+    """The sequence goes on after a gap."""
+
+
+class StampSequence:
+    """Stamps grow. One that jumps is a fault; ``CONFIRM`` that go on from there are a new time.
+
+    So a single wrong stamp neither resets anything nor blocks what follows it.
+
+    Attributes:
+        last_ns: newest stamp that was taken, None before the first.
+    """
+
+    def __init__(self, last_ns: int | None = None) -> None:
+        self.last_ns = last_ns
+        self._candidate_ns = 0
+        self._count = 0
+
+    def take(self, stamp_ns: int) -> Order:
+        """Judge a stamp; ``last_ns`` follows it unless it is refused."""
+        last = self.last_ns
+        if last is None or last < stamp_ns <= last + RESET_NS:
+            self.last_ns, self._count = stamp_ns, 0
+            return Order.NEXT
+        if last - RESET_NS <= stamp_ns <= last:
+            return Order.LATE
+        follows = self._candidate_ns < stamp_ns <= self._candidate_ns + RESET_NS
+        self._count = self._count + 1 if self._count and follows else 1
+        self._candidate_ns = stamp_ns
+        if self._count < CONFIRM:
+            return Order.DOUBTED
+        self.last_ns, self._count = stamp_ns, 0
+        return Order.BACK if stamp_ns < last else Order.AHEAD

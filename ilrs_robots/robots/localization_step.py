@@ -1,0 +1,149 @@
+"""Localisation of a rover as one step: sensor samples in, pose of the body in ``odom`` out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.localization.dead_reckoning import DeadReckoning, DeadReckoningConfig
+from ilrs_robots.core.types import (
+    AttitudeSample,
+    FloatArray,
+    ImuSample,
+    JointSample,
+    OdometryEstimate,
+)
+from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.settings import kinematics_of
+
+STANDING_FORCE_TOLERANCE: Final = 0.1
+"""Relative deviation from lunar gravity up to which a specific force shows where down is."""
+
+
+class LocalizationStep:
+    """Wheel odometry, gyro and star tracker to the pose of ``base_link`` in ``odom``.
+
+    ``odom`` starts at the given pose in ``map``: its origin stands where the robot stands and its
+    axes are parallel to those of ``map``, so ``map -> odom`` is a pure translation until an
+    absolute fix moves it.
+
+    Where the samples' time is set back, a simulation was reset: the step starts again at
+    ``restart_at``. Without one (hardware, whose clock was set) the pose is kept and goes on.
+
+    Args:
+        model: the rover.
+        robot: its name.
+        cfg: dead reckoning.
+        restart_at: (4, 4) T_map_base of a simulation's start, or None to keep the pose.
+    """
+
+    def __init__(
+        self,
+        model: RobotModel,
+        robot: str,
+        cfg: DeadReckoningConfig,
+        restart_at: FloatArray | None = None,
+    ) -> None:
+        self.robot = robot
+        self.restarts = 0
+        self._restart_at = restart_at
+        self._filter = DeadReckoning(
+            cfg,
+            kinematics_of(model),
+            wheel_names=model.wheels.names,
+            steer_names=model.wheels.steered,
+        )
+        self._R_base_imu = se3.from_rpy(np.zeros(3), model.imu.rpy_rad)[:3, :3]
+        self.T_map_odom: FloatArray = np.eye(4)
+        self.started = False
+
+    def start(
+        self, T_map_base: FloatArray, stamp_ns: int, T_map_odom: FloatArray | None = None
+    ) -> None:
+        """Put the robot at a pose in ``map`` and start odometry there.
+
+        Args:
+            T_map_base: (4, 4) the pose.
+            stamp_ns: its time.
+            T_map_odom: (4, 4) where odom has been before, to go on in it; None for a new one.
+        """
+        position, quat = se3.split_transform(T_map_base)
+        if T_map_odom is None:
+            T_map_odom = se3.make_transform(position, np.array([1.0, 0.0, 0.0, 0.0]))
+        self.T_map_odom = T_map_odom
+        position, quat = se3.split_transform(se3.invert(T_map_odom) @ T_map_base)
+        yaw_rad = se3.yaw_of(se3.split_transform(T_map_odom)[1])
+        self._filter.reset(position, quat, stamp_ns, yaw_rad)
+        self.started = True
+
+    def start_level(
+        self, T_map_base: FloatArray, sample: ImuSample, T_map_odom: FloatArray | None = None
+    ) -> None:
+        """Start at a position and heading, with roll and pitch from the specific force.
+
+        A vehicle rarely stands upright, and a map that begins with a wrong tilt keeps it.
+
+        Args:
+            T_map_base: (4, 4) position and heading; its roll and pitch are not used.
+            sample: taken while the vehicle stands.
+            T_map_odom: (4, 4) where odom has been before, or None.
+        """
+        up = self._R_base_imu @ np.asarray(sample.specific_force_mps2, dtype=np.float64)
+        length = float(np.linalg.norm(up))
+        roll = pitch = 0.0
+        if abs(length / MOON_GRAVITY_MPS2 - 1.0) < STANDING_FORCE_TOLERANCE:
+            roll = float(np.arctan2(up[1], up[2]))
+            pitch = float(np.arctan2(-up[0], np.hypot(up[1], up[2])))
+        position, quat = se3.split_transform(T_map_base)
+        T_level = se3.from_rpy(position, (roll, pitch, se3.yaw_of(quat)))
+        self.start(T_level, sample.stamp_ns, T_map_odom)
+
+    def on_imu(self, sample: ImuSample) -> None:
+        """Integrate one inertial measurement."""
+        before = self._filter.refused["time_went_back"]
+        self._filter.on_imu(sample)
+        if self._restart_at is not None and self._filter.refused["time_went_back"] > before:
+            self.restarts += 1
+            self.start_level(self._restart_at, sample)
+            self._filter.on_imu(sample)
+
+    def on_attitude(self, sample: AttitudeSample) -> None:
+        """Correct attitude by a star tracker's answer."""
+        self._filter.on_attitude(sample)
+
+    def on_joints(self, sample: JointSample) -> OdometryEstimate | None:
+        """Advance the position; None while there is not enough to do so."""
+        return self._filter.on_joints(sample)
+
+    def relocate(self, T_map_base: FloatArray) -> bool:
+        """Move ``map -> odom`` so that the robot stands at a pose in ``map``.
+
+        ``odom`` does not jump, so the rolling map and everything else that lives in it stays
+        right. Roll and pitch are those that the filter holds. So is the heading while a star
+        tracker holds it: it knows better than whoever gives the pose.
+
+        Returns:
+            whether the pose's heading was used.
+
+        Raises:
+            TransformError: the pose is not rigid or not finite.
+        """
+        position, quat = se3.split_transform(T_map_base)
+        at, attitude = self._filter.position_m, self._filter.quat_wxyz
+        held = self._filter.stars_hold
+        yaw = se3.yaw_of(se3.split_transform(self.T_map_odom)[1])
+        if not held:
+            yaw = se3.yaw_of(quat) - se3.yaw_of(attitude)
+        turned = se3.from_rpy(np.zeros(3), (0.0, 0.0, yaw))
+        turned[:3, 3] = position - turned[:3, :3] @ at
+        self.T_map_odom = turned
+        self._filter.set_map_to_odom_yaw(yaw)
+        return not held
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Refused measurements by reason."""
+        return dict(self._filter.refused)

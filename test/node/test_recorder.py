@@ -14,7 +14,7 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
-from action_msgs.msg import GoalStatus  # noqa: E402
+from action_msgs.msg import GoalStatus, GoalStatusArray  # noqa: E402
 from geometry_msgs.msg import TransformStamped  # noqa: E402
 from grid_map_msgs.msg import GridMap  # noqa: E402
 from nav2_msgs.action import NavigateToPose  # noqa: E402
@@ -74,6 +74,10 @@ class Rover:
         self.publishers["/rover/robot_description"].publish(String(data="<robot/>"))
         self.server = ActionServer(self.node, NavigateToPose, "navigate_to_pose", self.execute)
         self.client = ActionClient(self.node, NavigateToPose, "navigate_to_pose")
+        self.last_status = None
+        self.node.create_subscription(
+            GoalStatusArray, STATUS, self.note_status, QoSProfile(depth=10)
+        )
         self.executor = MultiThreadedExecutor(num_threads=2, context=self.context)
         self.executor.add_node(self.node)
         self.thread = threading.Thread(target=self.executor.spin, daemon=True)
@@ -120,6 +124,10 @@ class Rover:
         result = sent.result().get_result_async()
         wait_until(result.done, "the result")
         assert result.result().status == GoalStatus.STATUS_SUCCEEDED
+        wait_until(lambda: self.last_status == GoalStatus.STATUS_SUCCEEDED, "the last status")
+
+    def note_status(self, msg):
+        self.last_status = msg.status_list[-1].status if msg.status_list else None
 
     def close(self):
         self.executor.shutdown()

@@ -13,7 +13,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from ilrs_robots.cli.run import SimRequest, run_over_dds
+from ilrs_robots.cli.run import SimRequest, bag_parts, run_over_dds
 from ilrs_robots.cli.terminal import console
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.core.terrain.corridor import corridor_report
@@ -102,13 +102,21 @@ def conclude(
     if request.record is None or outcome is None:
         raise IlrsError("nothing was recorded, so there is nothing to evaluate")
     surface = terrain.surface
+    placement = site.robot(request.robot)
+    *cut_short, bag = bag_parts(request.record)
+    if cut_short:
+        console.print(
+            f"[yellow]ilrs:[/yellow] the recorder was lost on the way: only {bag.name} is "
+            f"evaluated, {', '.join(part.name for part in cut_short)} was not closed"
+        )
     with console.status("evaluating the bag against the truth"):
         evaluation = evaluate_run(
-            request.record,
+            bag,
             surface.top_grid,
             robot=request.robot,
             goal_xy_m=goal,
             goal_tolerance_m=GOAL_TOLERANCE_M,
+            start_xy_m=(placement.x_m, placement.y_m),
             surface_ground_grid=surface.grid,
         )
         figures = evaluation.summary()
@@ -118,10 +126,11 @@ def conclude(
             "outcome": asdict(outcome),
             "site": site.name,
             "seed": site.terrain.seed,
+            "bags_cut_short": len(cut_short),
             "straight_line": corridor,
         }
         (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-        limits = site.robot(request.robot).load_model().limits
+        limits = placement.load_model().limits
         scenario = {**summary, "robot": request.robot, "max_roll_deg": limits.max_roll_deg}
         write_report(folder, evaluation, scenario, {"rocks": rocks_around(surface, evaluation)})
     return summary

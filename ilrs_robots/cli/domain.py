@@ -14,6 +14,7 @@ from typing import Final, TextIO
 
 import psutil
 
+from ilrs_robots.cli.shared_memory import FIRST_PORT, PORTS_PER_DOMAIN
 from ilrs_robots.core.errors import IlrsError
 
 FIRST: Final = 10
@@ -99,7 +100,7 @@ def _spoken_in(domain: int) -> bool:
     """Whether the first participant's port of a domain is taken: ROS runs there without us."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.bind(("127.0.0.1", 7400 + 250 * domain + 10))
+            probe.bind(("127.0.0.1", FIRST_PORT + PORTS_PER_DOMAIN * domain + 10))
         except OSError:
             return True
     return False

@@ -6,9 +6,11 @@ import sys
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from ilrs_robots import __version__
 from ilrs_robots.cli.demo import demo
+from ilrs_robots.cli.docs import docs
 from ilrs_robots.cli.sim import sim
 from ilrs_robots.core.errors import IlrsError
 
@@ -21,6 +23,7 @@ def cli() -> None:
 
 cli.add_command(sim)
 cli.add_command(demo)
+cli.add_command(docs)
 
 
 def main() -> int:
@@ -33,7 +36,7 @@ def main() -> int:
     except click.Abort:
         return 130
     except IlrsError as error:
-        Console(stderr=True).print(f"[red]ilrs:[/red] {error}", highlight=False, markup=True)
+        Console(stderr=True).print(f"[red]ilrs:[/red] {escape(str(error))}", highlight=False)
         return 1
     return int(code or 0)
 

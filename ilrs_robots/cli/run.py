@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ilrs_robots.cli.domain import VARIABLE, own_domain
-from ilrs_robots.cli.shared_memory import choose_transport
+from ilrs_robots.cli.shared_memory import choose_transport, ports_of, remove_dead
 from ilrs_robots.cli.signals import Stop, stop_on_signals
 from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
 from ilrs_robots.cli.terminal import console, goal_progress, log_lines
@@ -67,6 +67,7 @@ def run_over_dds(request: SimRequest, log: Path | None = None) -> GoalOutcome | 
         say = stack.enter_context(log_lines(log))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilrs-")))
         domain = stack.enter_context(own_domain(os.environ))
+        stack.callback(lambda: remove_dead(ports_of(domain)))
         specs = _processes(request, site, folder)
         stack.enter_context(_environment(domain, len(specs) + 1, folder))
         ended: list[Ended] = []
@@ -111,6 +112,15 @@ def check_bag(ended: list[Ended], record: Path | None) -> None:
         if process.name == "recorder" and process.code > 0:
             why = [line for line in process.last_words if "stopped" in line or "missing" in line]
             raise SupervisionError(f"the bag {record} is not whole: {'; '.join(why[:1])}")
+
+
+def bag_parts(record: Path) -> list[Path]:
+    """The bag, and those that a restarted recorder has begun, in their order."""
+    parts = [record, *record.parent.glob(f"{record.name}_*")]
+    return sorted(
+        (part for part in parts if part.is_dir()),
+        key=lambda part: int(part.name.removeprefix(record.name).lstrip("_") or 1),
+    )
 
 
 def _processes(request: SimRequest, site: SiteConfig, folder: Path) -> list[ProcessSpec]:

@@ -26,7 +26,9 @@ OVERHEAD_BYTES: Final = 5 * 2**20
 """What a participant takes besides its segment's size: the allocator's nodes and the ports."""
 SMALLEST_BYTES: Final = 4 * 2**20
 """A segment smaller than this does not hold several scans; then all goes through UDP."""
-_NAME = re.compile(r"fastrtps_(?:[0-9a-f]{16}|port\d+)(?=_el|_sl|$)")
+FIRST_PORT: Final = 7400
+PORTS_PER_DOMAIN: Final = 250
+_NAME = re.compile(r"fastrtps_(?:[0-9a-f]{16}|port\d+)(?=_|$)")
 _DDS = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
 
 
@@ -90,6 +92,16 @@ def used_by(pid: int) -> set[str]:
                 if match := _NAME.search(os.readlink(entry.path)):
                     found.add(match[0])
     return found
+
+
+def ports_of(domain: int, shm: Path = FOLDER) -> set[str]:
+    """Names of the ports of a domain; without its holder's processes they are nobody's."""
+    first = FIRST_PORT + PORTS_PER_DOMAIN * domain
+    names = {
+        match[0] for path in shm.glob("*fastrtps_port*") if (match := _NAME.search(path.name))
+    }
+    numbers = range(first, first + PORTS_PER_DOMAIN)
+    return names & {f"fastrtps_port{number}" for number in numbers}
 
 
 def remove_dead(names: Iterable[str], shm: Path = FOLDER) -> list[str]:

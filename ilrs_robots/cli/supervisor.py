@@ -280,4 +280,6 @@ class Supervisor:
         while time.monotonic() < deadline and any(child.running for child in running):
             if patient and self._hurry():
                 return
-            self._listen(0.05)
+            for child in running:
+                child.look_at_segments()
+            self._listen(0.1)

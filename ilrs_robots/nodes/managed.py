@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import rclpy.lifecycle
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -43,6 +45,7 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         self.active = False
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self._level = OK
+        self._guard_transitions()
         self._tunables = Tunables(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._tunables.take)
@@ -128,6 +131,9 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
 
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """Set parameters as rclpy does, but refuse in words: value, limit, unit."""
+        for name in (p.name for p in parameter_list if not self.has_parameter(p.name)):
+            reason = f"node {self.get_name()} has no parameter {name!r}"
+            return SetParametersResult(successful=False, reason=reason)
         refused = self._check_parameters(parameter_list)
         if not refused.successful:
             return refused
@@ -142,6 +148,23 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         return int(self.get_clock().now().nanoseconds)
 
     # -- lifecycle --------------------------------------------------------------------------
+    def _guard_transitions(self) -> None:
+        """Refuse a transition that is not open; rclpy raises there and ends the whole process."""
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = self._guarded(service.callback)
+
+    def _guarded(self, change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def guarded(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except RuntimeError as error:
+                self.get_logger().error(f"transition refused: {error}")
+                response.success = False
+                return response
+
+        return guarded
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Build everything; refuse with a log line that names what is wrong."""
         try:
@@ -150,6 +173,10 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(str(error))
             self._release()
             return TransitionCallbackReturn.FAILURE
+        except Exception:
+            # rclpy turns any exception into a silent error state.
+            self.get_logger().error(traceback.format_exc())
+            raise
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -35,6 +35,10 @@ def descriptor(spec: ParamSpec, kind: type, *, read_only: bool = True) -> Parame
             ]
         elif kind is int:
             msg.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high))]
+    elif spec.low is not None:
+        msg.additional_constraints = f"at least {spec.low:g}"
+    elif spec.high is not None:
+        msg.additional_constraints = f"at most {spec.high:g}"
     return msg
 
 
@@ -134,7 +138,6 @@ class Tunables:
                 return f"{parameter.name} cannot change while the node runs: set it at start"
         try:
             for prefix, group in self._groups.items():
-                self._check_ranges(prefix, group, parameters)
                 changed = self._changed(prefix, group, parameters)
                 if changed is not group.config:
                     group.check(changed)
@@ -150,18 +153,15 @@ class Tunables:
                 group.config = changed
                 group.apply(changed)
 
-    def _check_ranges(self, prefix: str, group: _Group, parameters: Sequence[Parameter]) -> None:
-        known = {f"{prefix}.{leaf.name}": leaf for leaf in config.leaves(group.config)}
-        for parameter in parameters:
-            if parameter.name in known:
-                config.check_leaf(parameter.name, parameter.value, known[parameter.name])
-
     def _changed(self, prefix: str, group: _Group, parameters: Sequence[Parameter]) -> Any:
-        own = {
-            parameter.name.removeprefix(f"{prefix}."): parameter.value
-            for parameter in parameters
-            if parameter.name.startswith(f"{prefix}.")
-        }
+        """The group's dataclass with the new values; itself when none of them is its own."""
+        known = {f"{prefix}.{leaf.name}": leaf for leaf in config.leaves(group.config)}
+        own: dict[str, Any] = {}
+        for parameter in parameters:
+            leaf = known.get(parameter.name)
+            if leaf is not None:
+                config.check_leaf(parameter.name, parameter.value, leaf)
+                own[leaf.name] = parameter.value
         if not own:
             return group.config
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -338,6 +338,79 @@ def test_restarted_encoder_does_not_throw_the_pose() -> None:
     drive.run(followed, winding, 5.0)
     assert followed.refused["encoder_jump"] == 1
     assert drive.position_error < 0.01
+
+
+@dataclass
+class Shifted:
+    """Hands samples on with their stamps moved, and estimates back."""
+
+    inner: DeadReckoning
+    drive: Drive
+    by_ns: int
+
+    def on_imu(self, sample: ImuSample) -> None:
+        self.inner.on_imu(replace(sample, stamp_ns=sample.stamp_ns + self.by_ns))
+
+    def on_attitude(self, sample: AttitudeSample) -> None:
+        self.inner.on_attitude(replace(sample, stamp_ns=sample.stamp_ns + self.by_ns))
+
+    def on_joints(self, sample: JointSample) -> OdometryEstimate | None:
+        return self.inner.on_joints(replace(sample, stamp_ns=sample.stamp_ns + self.by_ns))
+
+
+@pytest.mark.parametrize("by_s", [-500, -3, 3, 3600, 1_700_000_000])
+@pytest.mark.parametrize("star", [None, 3.5e-4])
+def test_a_clock_that_is_set_while_driving_keeps_the_pose(by_s: int, star: float | None) -> None:
+    drive = Drive(star_sigma=star, time_ns=1000 * S)
+    followed = estimator(drive)
+    drive.run(followed, winding, 8.0)
+    before = drive.log[-1][0]
+    drive.run(Shifted(followed, drive, by_s * S), winding, 8.0)  # type: ignore[arg-type]
+    estimate = drive.log[-1][0]
+    assert estimate.stamp_ns == drive.time_ns + by_s * S
+    assert np.linalg.norm(estimate.position_m - before.position_m) > 3.0
+    assert drive.position_error < 0.005 * drive.distance
+    assert drive.attitude_error < 0.01
+    assert followed.refused["time_went_back"] == (by_s < 0)
+    assert followed.refused["imu_stamp"] == 2
+    assert np.isfinite(estimate.pose_covariance).all()
+
+
+def test_one_wrong_stamp_neither_resets_nor_blocks() -> None:
+    drive = Drive()
+    followed = estimator(drive)
+    drive.run(followed, winding, 2.0)
+    steer, speed = KINEMATICS.inverse(0.5, 0.0)
+    for wrong_ns in (3600 * S, 0, 7200 * S):
+        followed.on_imu(ImuSample(wrong_ns + 1, np.zeros(3), GRAVITY))
+        assert followed.on_joints(joints(wrong_ns + 1, steer, drive.turned, speed)) is None
+        drive.run(followed, winding, 1.0)
+    assert followed.refused == {"imu_stamp": 3, "joints_stamp": 3}
+    assert drive.position_error < 0.001 * drive.distance
+
+
+def test_wheels_tell_the_way_through_a_gap_unless_their_encoders_restarted() -> None:
+    for restarted in (False, True):
+        drive = Drive()
+        followed = estimator(drive)
+        drive.run(followed, lambda _t: (0.5, np.zeros(3)), 10.0)
+        silent = estimator()
+        drive.run(silent, lambda _t: (0.5, np.zeros(3)), 4.0)
+        if restarted:
+            drive.turned = np.zeros(6)
+        drive.run(followed, lambda _t: (0.5, np.zeros(3)), 1.0)
+        assert followed.refused["joints_gap"] == 1
+        lost = drive.position[0] - drive.log[-1][0].position_m[0]
+        assert lost == pytest.approx(2.03 if restarted else 0.0, abs=0.01)
+
+
+def test_stars_ahead_of_the_gyro_are_refused_and_do_not_block_those_that_follow() -> None:
+    drive = Drive(star_sigma=3.5e-4)
+    followed = estimator(drive)
+    drive.run(followed, standing, 3.0)
+    followed.on_attitude(AttitudeSample(drive.time_ns + 10 * S, drive.quat, 3.5e-4))
+    drive.run(followed, standing, 3.0)
+    assert followed.refused == {"attitude_from_the_future": 1}
 
 
 def test_names_that_do_not_fit_are_refused() -> None:

@@ -153,6 +153,41 @@ def test_time_going_back_clears_everything_but_the_estop() -> None:
     assert gate.estop
 
 
+def test_a_clock_slewed_back_by_little_only_stands_still() -> None:
+    gate = opened()
+    decision, now = drive(gate, 10 * S, 3.0, 0.5)
+    for step_ms in (-20, -10, 0, 40):
+        again = gate.output(now + step_ms * S // 1000)
+        assert (again.reason, again.source) == ("", "nav")
+        assert again.linear_mps == pytest.approx(decision.linear_mps)
+    assert not gate.refused
+
+
+def test_a_clock_that_stands_stops_at_once_and_what_was_held_stays() -> None:
+    gate = opened()
+    _, now = drive(gate, 10 * S, 3.0, 0.5)
+    assert gate.stand("the clock stands") == GateDecision(0.0, 0.0, "the clock stands")
+    decision = gate.output(now + S // 20)
+    assert (decision.source, decision.linear_mps) == ("nav", pytest.approx(0.015))
+
+
+def test_a_stamp_of_another_clock_is_said_in_one_sentence_that_names_use_sim_time() -> None:
+    wall = 1_790_000_000 * S
+    gate = opened(wall)
+    gate.on_command("nav", VelocityCommand(12 * S, 0.5, 0.0))
+    assert gate.output(wall).reason == (
+        "nav command is stamped 12.0 s, this node's clock says 1790000000.0 s: the stamps are "
+        "simulated, so set use_sim_time of this node to true"
+    )
+    gate = opened(12 * S)
+    gate.on_command("nav", VelocityCommand(wall, 0.5, 0.0))
+    reason = gate.output(12 * S).reason
+    assert reason.endswith("not simulated, so set use_sim_time of this node to false")
+    gate = opened(wall)
+    gate.on_command("nav", VelocityCommand(wall - 90_000 * S, 0.5, 0.0))
+    assert "where a recording is played" in gate.output(wall).reason
+
+
 def test_limits_keep_the_arc() -> None:
     decision, _ = drive(opened(), 10 * S, 8.0, 1.4, 0.2)
     assert decision.linear_mps == pytest.approx(0.7)

@@ -196,7 +196,12 @@ OFFSETS_NS = np.array([0, 25_000_000, 50_000_000, 75_000_000, 99_999_000])
         ("time", "f4", OFFSETS_NS * 1e-9),  # Velodyne
         ("timestamp", "f8", STAMP * 1e-9 + OFFSETS_NS * 1e-9),  # Hesai, RoboSense
         ("timestamp", "f8", np.float64(STAMP) + OFFSETS_NS),  # Livox, nanoseconds
+        ("timestamp", "f8", STAMP * 1e-3 + OFFSETS_NS * 1e-3),  # microseconds
         ("timestamp", "u4", OFFSETS_NS),
+        ("time_stamp", "u4", OFFSETS_NS),  # Nebula
+        ("time_offset_ns", "i4", OFFSETS_NS),  # Aeva
+        ("time_offset_ns", "f8", OFFSETS_NS),
+        ("t", "f4", OFFSETS_NS * 1e-9),
     ],
 )
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -208,6 +213,16 @@ def test_time_conventions(name, kind, values, order):
     assert offset.dtype == np.int64
     # float64 seconds since 1970 resolve 240 ns
     np.testing.assert_allclose(offset, OFFSETS_NS, atol=600 if kind == "f8" else 8)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0], ids=["s", "us", "ns"])
+def test_an_absolute_time_keeps_its_unit_in_simulated_time(unit):
+    fields, _, dtype = layout(*XYZ, ("timestamp", "f8"))
+    points = filled(dtype)
+    stamp_ns = 12_300_000_000
+    points["timestamp"] = (stamp_ns + OFFSETS_NS) * unit
+    offset = decode(points, fields, stamp_ns=stamp_ns).time_offset_ns
+    np.testing.assert_allclose(offset, OFFSETS_NS, atol=8)
 
 
 def test_velodyne_times_may_be_before_the_stamp():

@@ -155,3 +155,35 @@ def test_what_would_break_the_tree_is_refused_and_counted():
         tree.set_static("base", "camera", 2.0 * np.eye(4))
     assert tree.failures == {"parent_change": 1, "loop": 1, "kind_change": 1, "invalid": 3}
     assert tree.latest_stamp("odom", "base") == 5 * S
+
+
+def test_nothing_is_interpolated_over_a_gap():
+    tree = TransformTree(max_gap_s=1.0)
+    for tick in (0, 5, 10, 35, 40):
+        tree.set("odom", "base", tick * S // 10, (float(tick), 0.0, 0.0), LEVEL)
+    assert tree.lookup("odom", "base", S // 4)[0, 3] == pytest.approx(2.5)
+    assert tree.lookup("odom", "base", S)[0, 3] == pytest.approx(10.0)
+    assert tree.lookup("odom", "base", 7 * S // 2)[0, 3] == pytest.approx(35.0)
+    with pytest.raises(ExtrapolationError, match=r"odom -> base: no data for 2\.500 s, limit 1"):
+        tree.lookup("odom", "base", 2 * S)
+    with pytest.raises(ExtrapolationError, match="no data for"):
+        tree.lookup_many("odom", "base", np.array([S // 2, 4 * S]))
+    assert tree.failures == {"gap": 2}
+    with pytest.raises(TransformError, match="max_gap_s = 0"):
+        TransformTree(max_gap_s=0.0)
+
+
+def test_a_publisher_whose_time_was_set_back_is_believed_after_some_samples():
+    tree = TransformTree(history_s=2.0)
+    for t in range(100, 103):
+        tree.set("odom", "base", t * S, (float(t), 0.0, 0.0), LEVEL)
+    tree.set("odom", "base", 50 * S, (0.0, 0.0, 0.0), LEVEL)
+    tree.set("odom", "base", 103 * S, (103.0, 0.0, 0.0), LEVEL)
+    assert tree.failures == {"dropped_too_old": 1}
+    for t in range(1, 7):
+        assert tree.latest_stamp("odom", "base") == (103 * S if t < 6 else 5 * S)
+        tree.set("odom", "base", t * S, (float(t), 0.0, 0.0), LEVEL)
+    assert tree.failures == {"dropped_too_old": 5, "edge_restarted": 1}
+    assert tree.lookup("odom", "base", 11 * S // 2)[0, 3] == pytest.approx(5.5)
+    with pytest.raises(ExtrapolationError):
+        tree.lookup("odom", "base", 103 * S)

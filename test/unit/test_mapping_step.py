@@ -1,0 +1,324 @@
+"""The mapping step: several sensors, every per-point time, and every way a clock can fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ilrs_robots.core.cloud.self_filter import OwnBox, own_points
+from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.geometry.transform_tree import TransformTree
+from ilrs_robots.core.io.pointcloud2 import PointField, decode_cloud
+from ilrs_robots.core.types import Cloud
+from ilrs_robots.robots.model import load_robot
+from ilrs_robots.robots.steps import MappingConfig, MappingStep, limits_of, own_boxes_of
+
+S = 1_000_000_000
+START = 1_700_000_000 * S
+HEIGHT_M = 1.5
+STEP_M = 0.4
+LIMITS = limits_of(load_robot("long_range"))
+
+
+def step_of(**more: Any) -> MappingStep:
+    return MappingStep("r", LIMITS, **more)
+
+
+def pose_at(stamps_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A body that drives at 2 m/s and turns at 1.5 rad/s."""
+    t = (np.asarray(stamps_ns) - START) * 1e-9
+    position = np.stack((2.0 * t - 1.0, 0.5 * t, np.zeros_like(t)), axis=1)
+    return position, np.array([se3.quat_from_rpy(0.0, 0.0, 0.3 + 1.5 * s) for s in t])
+
+
+MOUNTS = {
+    "r/front": se3.from_rpy((0.7, 0.0, HEIGHT_M), (0.0, 0.2, 0.0)),
+    "r/rear": se3.from_rpy((-0.7, 0.1, 0.8), (0.1, 0.0, 3.0)),
+}
+
+
+def tree_until(stamp_ns: int, since_ns: int = START - S // 2) -> TransformTree:
+    tree = TransformTree(max_gap_s=2.0)
+    for frame, mount in MOUNTS.items():
+        tree.set_static("r/base_link", frame, mount)
+    feed(tree, since_ns, stamp_ns)
+    return tree
+
+
+def feed(tree: TransformTree, since_ns: int, until_ns: int) -> None:
+    stamps = np.arange(since_ns, until_ns + 1, S // 50)
+    for stamp, position, quat in zip(stamps, *pose_at(stamps), strict=True):
+        tree.set("r/odom", "r/base_link", int(stamp), position, quat)
+
+
+def ground_m(xy: np.ndarray) -> np.ndarray:
+    """Steps up and down every metre along x."""
+    return np.where(np.floor(xy[:, 0]) % 2 == 0, STEP_M, 0.0)
+
+
+def seen(stamps_ns: np.ndarray, frame: str, seed: int = 0) -> np.ndarray:
+    """Ground, each point in the sensor's frame at its own time."""
+    rng = np.random.default_rng(seed)
+    xy = rng.uniform((-2.0, -5.0), (8.0, 5.0), (stamps_ns.size, 2))
+    odom = np.column_stack((xy, ground_m(xy)))
+    position, quat = pose_at(stamps_ns)
+    base = se3.quat_rotate(se3.quat_conjugate(quat), odom - position)
+    mount = se3.invert(MOUNTS[frame])
+    return (base @ mount[:3, :3].T + mount[:3, 3]).astype(np.float32)
+
+
+def scan(stamp_ns: int, frame: str = "r/front", count: int = 4000, span_ns: int = 0) -> Cloud:
+    stamps = np.linspace(stamp_ns, stamp_ns + span_ns, count).astype(np.int64)
+    return Cloud(stamp_ns, frame, seen(stamps, frame), stamps - stamp_ns if span_ns else None)
+
+
+def wrong_share(step: MappingStep) -> float:
+    """Share of known cells, away from edges, whose height is not the ground's."""
+    spec, height = step.map.spec, step.map.layer("elevation")
+    x, y = np.meshgrid(spec.x_m(), spec.y_m())
+    known = np.isfinite(height) & (np.abs(x - np.rint(x)) > 0.1)
+    assert known.sum() > 1000
+    truth = ground_m(np.column_stack((x[known], y[known])))
+    return float(np.mean(np.abs(height[known] - truth) > 0.05))
+
+
+# -- per-point time ----------------------------------------------------------------------------
+CONVENTIONS = {
+    "ouster": ("t", "u4", 6, 1.0, False),
+    "velodyne": ("time", "f4", 7, 1e-9, False),
+    "hesai": ("timestamp", "f8", 8, 1e-9, True),
+    "livox": ("timestamp", "f8", 8, 1.0, True),
+    "livox_offset": ("offset_time", "u4", 6, 1.0, False),
+    "nebula": ("time_stamp", "u4", 6, 1.0, False),
+}
+
+
+def message(stamp_ns: int, stamps_ns: np.ndarray, xyz: np.ndarray, maker: str) -> Cloud:
+    """Bytes as a driver lays them out, and what the decoder makes of them."""
+    name, kind, code, unit, absolute = CONVENTIONS[maker]
+    dtype = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), (name, f"<{kind}")])
+    points = np.zeros(len(xyz), dtype)
+    for k, axis in enumerate("xyz"):
+        points[axis] = xyz[:, k]
+    points[name] = (stamps_ns if absolute else stamps_ns - stamp_ns) * unit
+    fields = [PointField(axis, 4 * k, 7, 1) for k, axis in enumerate("xyz")]
+    fields.append(PointField(name, 12, code, 1))
+    size = dtype.itemsize
+    return decode_cloud(
+        points.tobytes(), 1, len(xyz), fields, size, size * len(xyz), False, stamp_ns, "r/front"
+    )
+
+
+@pytest.mark.parametrize("maker", CONVENTIONS)
+def test_every_makers_time_gives_a_sharp_map(maker: str) -> None:
+    span = S // 10
+    stamps = np.linspace(START, START + span, 20_000).astype(np.int64)
+    header = START + span if maker == "velodyne" else START  # velodyne stamps a scan's end
+    step = step_of()
+    step.add(message(header, stamps, seen(stamps, "r/front"), maker))
+    updates = step.process(tree_until(START + S), START + S)
+    assert len(updates) == 1
+    assert abs(updates[0].stamp_ns - START - span) < 300  # float64 resolves 240 ns since 1970
+    assert wrong_share(step) < 0.005
+    blurred = step_of()
+    blurred.add(Cloud(header, "r/front", seen(stamps, "r/front")))
+    assert blurred.process(tree_until(START + S), START + S)
+    assert wrong_share(blurred) > 0.05
+
+
+# -- several sensors ---------------------------------------------------------------------------
+def test_each_sensor_goes_by_its_own_frame_and_is_counted_by_itself() -> None:
+    step = step_of()
+    step.add(scan(START, "r/front", span_ns=S // 10), "front")
+    step.add(scan(START + S // 50, "r/rear", span_ns=S // 10), "rear")
+    step.add(Cloud(START, "r/nowhere", np.ones((5, 3), np.float32)), "third")
+    tree = tree_until(START + S // 5)
+    assert [u.source for u in step.process(tree, START + S // 5)] == ["front", "rear"]
+    assert wrong_share(step) < 0.005
+    assert step.process(tree, START + 2 * S) == []
+    step.drop("truncated", "short", "rear")
+    tallies = {name: (t.fused, dict(t.dropped)) for name, t in step.tallies.items()}
+    assert tallies == {
+        "front": (1, {}),
+        "rear": (1, {"truncated": 1}),
+        "third": (0, {"missing_transform": 1}),
+    }
+    assert step.dropped == {"truncated": 1, "missing_transform": 1}
+
+
+def test_a_sensor_that_waits_does_not_hold_up_the_others() -> None:
+    step = step_of(cfg=MappingConfig(max_pending=2))
+    tree = tree_until(START + S // 10)
+    for k in range(5):
+        step.add(Cloud(START + k, "r/nowhere", np.ones((5, 3), np.float32)), "blind")
+        step.add(scan(START + k * S // 50, count=200), "front")
+        assert len(step.process(tree, START + S // 10)) == 1
+    assert dict(step.tally("blind").dropped) == {"waited_too_long": 3}
+
+
+def test_a_late_sensor_does_not_make_cells_older() -> None:
+    step = step_of()
+    tree = tree_until(START + S)
+    for stamp, frame in ((START + S // 2, "r/front"), (START, "r/rear")):
+        step.add(scan(stamp, frame), frame)
+        assert len(step.process(tree, START + S)) == 1
+    last_seen = step.map.layer("last_seen_s")
+    assert np.nanmin(last_seen) == np.nanmax(last_seen) == 0.0
+    assert step.last_stamp_ns == START + S // 2
+
+
+# -- time --------------------------------------------------------------------------------------
+def test_a_repeated_scan_is_counted_and_not_fused_twice() -> None:
+    step, tree = step_of(), tree_until(START + S)
+    for _ in range(3):
+        step.add(scan(START), "front")
+        step.process(tree, START + S // 2)
+    count = step.map.layer("count").sum()
+    assert count <= 4000
+    assert step.tally("front").dropped == {"repeated": 2}
+    step.add(scan(START), "other")  # another sensor may have the same stamp
+    assert len(step.process(tree, START + S // 2)) == 1
+
+
+def test_a_scan_a_little_ahead_waits_and_one_far_ahead_is_dropped() -> None:
+    step, tree = step_of(), tree_until(START)
+    step.add(scan(START + S // 2), "front")
+    step.add(scan(START + 5 * S), "front")
+    assert step.process(tree, START) == []
+    assert step.dropped == {"from_the_future": 1}
+    assert step.last_error == "front: the scan of 1700000005.000 s is 5.000 s ahead, limit 1.0 s"
+    feed(tree, START, START + S)
+    assert [u.stamp_ns for u in step.process(tree, START + S)] == [START + S // 2]
+
+
+def test_the_wait_for_a_transform_is_bounded() -> None:
+    step, tree = step_of(), tree_until(START)
+    step.add(scan(START + S // 2), "front")
+    assert step.process(tree, START + 3 * S // 2) == []
+    assert step.dropped == {}
+    assert step.process(tree, START + 3 * S // 2 + 1) == []
+    assert step.dropped == {"stale_transform": 1}
+
+
+def test_what_is_older_than_the_transforms_is_dropped_at_once() -> None:
+    step, tree = step_of(), tree_until(START + S, START)
+    step.add(scan(START - S // 10), "front")
+    step.add(scan(START - 11 * S), "front")
+    assert step.process(tree, START + S // 10) == []
+    assert step.dropped == {"stale_transform": 1, "too_old": 1}
+
+
+def test_stamps_of_another_clock_are_refused_in_a_sentence_that_names_use_sim_time() -> None:
+    step, tree = step_of(simulated_time=False), tree_until(START)
+    step.add(Cloud(12 * S, "r/front", np.ones((5, 3), np.float32)), "lidar/points")
+    assert step.process(tree, START) == []
+    assert step.dropped == {"other_clock": 1}
+    assert "lidar/points: the scan is stamped 12.0 s" in step.last_error
+    assert "set use_sim_time of this node to true" in step.last_error
+
+
+def test_a_simulation_that_is_reset_clears_the_map_and_what_waits() -> None:
+    step, tree = step_of(), tree_until(START + S)
+    step.add(scan(START), "front")
+    assert step.process(tree, START + S)
+    step.add(scan(START + S), "front")
+    step.add(scan(START + 2 * S), "front")
+    assert step.process(tree, START + S)
+    tree.clear()
+    assert step.process(tree, START - 100 * S) == []
+    assert (step.resets, step.last_stamp_ns) == (1, None)
+    assert np.isnan(step.map.layer("elevation")).all()
+    assert step.dropped == {"time_reset": 1}
+    # the same stamps come again, and are new
+    feed(tree, START - S // 2, START + S)
+    step.process(tree, START - S)
+    step.add(scan(START), "front")
+    assert len(step.process(tree, START + S)) == 1
+    assert np.nanmax(step.map.layer("last_seen_s")) == 0.0
+
+
+def test_a_wall_clock_that_is_set_back_keeps_the_map() -> None:
+    step, tree = step_of(simulated_time=False), tree_until(START + S)
+    step.add(scan(START), "front")
+    assert step.process(tree, START + S)
+    before, origin = step.map.layer("elevation"), step.map.time_origin_ns
+    assert step.process(tree, START - 99 * S) == []
+    assert step.resets == 1
+    np.testing.assert_array_equal(step.map.layer("elevation"), before)
+    assert step.map.time_origin_ns == origin - 100 * S
+    assert step.last_stamp_ns == START - 100 * S
+    # slewed back by less than a second: nothing happens
+    assert step.process(tree, START - 99 * S - S // 2) == []
+    assert step.resets == 1
+
+
+def test_while_the_clock_stands_scans_wait_and_go_on_after() -> None:
+    step, tree = step_of(), tree_until(START)
+    step.add(scan(START + S // 10), "front")
+    for _ in range(100):
+        assert step.process(tree, START) == []
+    feed(tree, START, START + S // 5)
+    assert len(step.process(tree, START)) == 1
+    assert step.dropped == {}
+
+
+# -- the vehicle itself ------------------------------------------------------------------------
+def inside(xyz: np.ndarray, T_base_sensor: np.ndarray, boxes: tuple[OwnBox, ...]) -> np.ndarray:
+    """Array form."""
+    base = xyz.astype(np.float64) @ T_base_sensor[:3, :3].T + T_base_sensor[:3, 3]
+    return np.any(
+        [np.all((base >= box.low_m) & (base <= box.high_m), axis=1) for box in boxes], axis=0
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 7), st.integers(1, 400))
+def test_the_self_filter_agrees_with_its_array_form(seed: int, boxes: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(-3.0, 2.0, (boxes, 3))
+    high = low + rng.uniform(0.01, 2.0, (boxes, 3))
+    own = tuple(
+        OwnBox(tuple(a), tuple(b)) for a, b in zip(low.tolist(), high.tolist(), strict=True)
+    )
+    pose = se3.from_rpy(rng.uniform(-2.0, 2.0, 3), rng.uniform(-3.0, 3.0, 3))
+    xyz = rng.normal(0.0, 3.0, (count, 3)).astype(np.float32)
+    xyz[rng.random(count) < 0.05] = np.nan
+    mask, marked = own_points(xyz, pose, own)
+    expected = inside(xyz, pose, own)
+    np.testing.assert_array_equal(mask, expected)
+    assert marked == expected.sum()
+
+
+def test_a_lidar_that_sees_the_body_does_not_map_it() -> None:
+    model = load_robot("long_range")
+    body = own_boxes_of(model, 0.05)
+    rng = np.random.default_rng(4)
+    deck = rng.uniform((-0.9, -0.5, 0.85), (0.9, 0.5, 0.87), (500, 3))
+    wheel = rng.uniform((0.9, 0.8, 0.3), (1.1, 0.9, 0.5), (100, 3))
+    ground = rng.uniform((-3.0, -3.0, 0.0), (3.0, 3.0, 0.0), (5000, 3))
+    mount = se3.invert(MOUNTS["r/front"])
+    xyz = np.concatenate((deck, wheel, ground)) @ mount[:3, :3].T + mount[:3, 3]
+    tree = tree_until(START)
+    heights = {}
+    for boxes in ((), body):
+        step = step_of(boxes=boxes)
+        step.add(Cloud(START, "r/front", xyz.astype(np.float32)), "front")
+        (update,) = step.process(tree, START)
+        heights[bool(boxes)] = np.nanmax(step.map.layer("upper_bound"))
+        assert update.own_points == (600 if boxes else 0)
+    assert heights[False] > 0.8
+    assert heights[True] < 0.05
+    blind = step_of(boxes=body)
+    blind.add(Cloud(START, "r/front", xyz[:600].astype(np.float32)), "front")
+    assert blind.process(tree, START) == []
+    assert blind.dropped == {"own_body": 1}
+
+
+def test_a_box_has_a_size() -> None:
+    with pytest.raises(ConfigError, match="low y = 1"):
+        OwnBox((0.0, 1.0, 0.0), (1.0, 1.0, 1.0))

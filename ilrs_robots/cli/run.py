@@ -39,6 +39,7 @@ class SimRequest:
     duration_s: float
     rtf: float
     record: Path | None
+    network: bool = False
 
     def load(self) -> tuple[SiteConfig, SiteTerrain]:
         """Site and terrain."""
@@ -69,7 +70,7 @@ def run_over_dds(request: SimRequest, log: Path | None = None) -> GoalOutcome | 
         domain = stack.enter_context(own_domain(os.environ))
         stack.callback(lambda: remove_dead(ports_of(domain)))
         specs = _processes(request, site, folder)
-        stack.enter_context(_environment(domain, len(specs) + 1, folder))
+        stack.enter_context(_environment(domain, len(specs) + 1, folder, request.network))
         ended: list[Ended] = []
         with _supervisor(specs, folder, say, stop, ended) as supervisor:
             supervisor.start(lambda: not stop.is_set())
@@ -138,12 +139,13 @@ def _processes(request: SimRequest, site: SiteConfig, folder: Path) -> list[Proc
 
 
 @contextlib.contextmanager
-def _environment(domain: int, participants: int, folder: Path) -> Iterator[None]:
+def _environment(domain: int, participants: int, folder: Path, network: bool) -> Iterator[None]:
     """Domain and transport for this process and all that it starts."""
     transport = choose_transport(participants, folder)
     if transport.remark:
         console.print(f"[yellow]ilrs:[/yellow] {transport.remark}", soft_wrap=True)
-    mine = {VARIABLE: str(domain), **dds_environment(os.environ, profile=transport.profile)}
+    dds = dds_environment(os.environ, localhost_only=not network, profile=transport.profile)
+    mine = {VARIABLE: str(domain), **dds}
     old = {key: os.environ.get(key) for key in mine}
     os.environ.update(mine)
     try:

@@ -32,7 +32,7 @@ def parse_goal(
 def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that every command about a simulated site shares."""
     for option in (
-        click.option("--site", default="demo", show_default=True, help="Site name or site file."),
+        click.option("--site", default="shackleton", show_default=True, help="Name or file."),
         click.option("--robot", default="long_range", show_default=True, help="Robot to drive."),
         click.option("--seed", type=click.IntRange(0), default=None, help="Terrain and noise."),
         click.option("--goal", callback=parse_goal, metavar="X,Y", help="Goal in map, metres."),
@@ -46,6 +46,7 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @site_options
 @click.option("--record", type=click.Path(path_type=Path), help="Folder for a rosbag2 bag.")
+@click.option("--network", is_flag=True, help="Let DDS leave this machine (default: loopback).")
 @click.option("--headless/--no-headless", default=True, help="No window is ever opened yet.")
 @click.option("--lockstep", is_flag=True, help="One process, no DDS, deterministic.")
 def sim(
@@ -56,12 +57,13 @@ def sim(
     duration: float,
     rtf: float,
     record: Path | None,
+    network: bool,
     headless: bool,
     lockstep: bool,
 ) -> int:
     """Run a site's robot in the embedded simulator, with a goal or waiting for one."""
     del headless
-    request = SimRequest(site, robot, seed, goal, duration, rtf, record)
+    request = SimRequest(site, robot, seed, goal, duration, rtf, record, network)
     if lockstep:
         if record is not None:
             raise ConfigError("--record needs DDS: leave out --lockstep")

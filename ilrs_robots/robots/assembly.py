@@ -66,9 +66,9 @@ class ProcessSpec:
         return args
 
 
-def dds_profile() -> Path:
-    """The transport profile that the package ships."""
-    return share_dir() / "config" / "dds" / "fastdds_localhost.xml"
+def dds_profile(name: str = "localhost") -> Path:
+    """A transport profile that the package ships: ``localhost`` or ``network``."""
+    return share_dir() / "config" / "dds" / f"fastdds_{name}.xml"
 
 
 def dds_environment(
@@ -82,16 +82,18 @@ def dds_environment(
 
     Args:
         base: the caller's environment.
-        localhost_only: whether nothing shall leave this machine.
+        localhost_only: whether nothing shall leave this machine; otherwise the shipped network
+            profile and the range SUBNET replace what the environment holds.
         profile: used instead of the shipped one.
     """
     rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     env = {"RMW_IMPLEMENTATION": rmw}
+    keys = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     if not localhost_only:
-        return env
+        wide = dict.fromkeys(keys, str(dds_profile("network")))
+        return {**env, **wide, "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}
     if not rmw.startswith("rmw_fastrtps"):
         return {**env, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    keys = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     theirs = next((base[key] for key in keys if base.get(key)), None)
     shipped = dds_profile()
     if theirs is not None and Path(theirs).resolve() != shipped.resolve():

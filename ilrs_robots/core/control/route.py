@@ -46,7 +46,14 @@ class RoutePlanner:
         goal_xy: tuple[float, float],
         previous: FloatArray | None,
     ) -> PlannedPath:
-        """Plan from a pose (x, y, yaw) to a goal.
+        """Plan from a pose to a goal.
+
+        Args:
+            now_ns: time of the stamps.
+            costmap: what is known of the ground.
+            pose: x, y (m) and yaw (rad) in map.
+            goal_xy: x, y (m) in map.
+            previous: (N, 2) metres, map, the path in force, or None.
 
         Raises:
             PlanningError: see ``plan_path``.

@@ -80,7 +80,13 @@ class TerrainMemory:
                 )
 
     def observe(self, cost: Float32Array, spec_odom: GridSpec, T_map_odom: FloatArray) -> None:
-        """Fuse a traversability grid, or keep it until there is a costmap."""
+        """Fuse a traversability grid, or keep it until there is a costmap.
+
+        Args:
+            cost: (rows, cols) float32, 0 to 1, 1 closed, NaN unknown.
+            spec_odom: its grid in odom.
+            T_map_odom: (4, 4).
+        """
         self._latest = (cost, spec_odom, T_map_odom)
         self.fresh = True
         if self.costmap is not None:

@@ -307,7 +307,7 @@ def run(quick: bool = False) -> dict[str, Any]:
         for module in (elevation_map, traversability, deskewing):
             module.warm_up()
         rows = [*decoding(repeats), *fusion(repeats, quick), *layers(repeats)]
-    return {"name": "cloud_and_map", "unit": "ms", "rows": rows}
+    return {"name": "Clouds and terrain map", "unit": "ms", "rows": rows}
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def run(quick: bool = False) -> dict[str, Any]:
         rows += [field_row(384, 8, repeats), field_row(1000, 8, 5)]
     rows.append(path_row(600, repeats))
     rows += costmap_rows(600, repeats)
-    return {"name": "planning", "unit": "ms", "rows": rows}
+    return {"name": "Planning", "unit": "ms", "rows": rows}
 
 
 if __name__ == "__main__":

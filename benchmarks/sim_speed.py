@@ -47,7 +47,7 @@ def run(quick: bool = False) -> dict[str, Any]:
         },
         {"what": "new scene, once in 5 m", "median_ms": build_ms, "triangles": triangles},
     ]
-    return {"name": "sim_speed", "unit": "simulated seconds per second", "rows": rows}
+    return {"name": "Embedded simulator", "unit": "simulated seconds per second", "rows": rows}
 
 
 def _terrain() -> Surface:

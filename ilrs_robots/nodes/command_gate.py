@@ -32,7 +32,13 @@ class CommandGateNode(ManagedNode):
         """Subscribe to commands and to what the gate judges them by."""
         model = load_placement(self.site_name, self.robot).load_model()
         self._node_clock = NodeClock(self)
-        self._gate = CommandGate(self.tunable("gate", gate_config_of(model), self._use))
+        cfg = self.tunable(
+            "gate",
+            gate_config_of(model),
+            self._use,
+            check=lambda c: model.limits.refuse_faster("gate", c),
+        )
+        self._gate = CommandGate(cfg)
         self._kept = KeptState.of(self, f"{self.robot}.gate")
         if (self._kept.load() or {}).get("estop"):
             self._gate.set_estop(True)

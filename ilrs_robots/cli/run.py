@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rich.markup import escape
+
 from ilrs_robots.cli.domain import VARIABLE, own_domain
 from ilrs_robots.cli.shared_memory import choose_transport, ports_of, remove_dead
 from ilrs_robots.cli.signals import Stop, stop_on_signals
@@ -175,7 +177,7 @@ def _supervisor(
     def event(sentence: str) -> None:
         line("supervisor", sentence)
         if not stop.is_set():
-            console.print(f"[yellow]ilrs:[/yellow] {sentence}", soft_wrap=True)
+            console.print(f"[yellow]ilrs:[/yellow] {escape(sentence)}", soft_wrap=True)
 
     supervisor = Supervisor(specs, folder, on_line=line, on_event=event, hurry=lambda: stop.hurry)
     try:

@@ -68,7 +68,7 @@ def choose_transport(participants: int, folder: Path, shm: Path = FOLDER) -> Tra
         instead = f"segments of {fits / 2**20:.0f} MiB instead of {size / 2**20:.0f} MiB are used"
     else:
         _leave_out_shared_memory(tree)
-        instead = "UDP on loopback is used instead, and scans may be lost"
+        instead = "UDP on loopback is used instead, and many scans are lost"
     profile = folder / "fastdds.xml"
     tree.write(profile, xml_declaration=True, encoding="unicode")
     return Transport(

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ilrs_robots.cli.shared_memory import ports_of
+from ilrs_robots.cli.shared_memory import ports_of, used_by
 from ilrs_robots.cli.supervisor import program
 
 UP_S = 90.0
@@ -22,13 +22,12 @@ UP_S = 90.0
 class Run:
     """An ``ilrs`` command under test, its output in a file."""
 
-    def __init__(self, domain: int | None, said: Path, *arguments: str) -> None:
+    def __init__(self, domain: int | None, said: Path, temp: Path, *arguments: str) -> None:
         env = {**os.environ, "COLUMNS": "200"}
         env.pop("ROS_DOMAIN_ID", None)
-        if domain is not None:
-            env["ROS_DOMAIN_ID"] = str(domain)
-        self._said, self._domain = said, domain
-        self._folders = temporary_folders()
+        if domain is not None:  # who chooses a domain must see the locks of all
+            env |= {"ROS_DOMAIN_ID": str(domain), "TMPDIR": str(temp)}
+        self._said, self._domain, self._temp = said, domain, temp
         with said.open("wb") as out:
             self.process = subprocess.Popen(
                 [*program("ilrs"), *arguments],
@@ -91,8 +90,10 @@ class Run:
 
     def left_behind(self) -> list[str]:
         """Processes, shared memory and temporary folders of the run that are still there."""
-        folders = temporary_folders() - self._folders
-        return [*self.orphans(), *ports_of(self.domain), *folders]
+        folders = [path.name for path in self._temp.iterdir()]
+        # Another test's participant in this very process may still look for its dead peers.
+        ports = ports_of(self.domain) - used_by(os.getpid())
+        return [*self.orphans(), *ports, *folders]
 
     def send(self, number: int) -> None:
         """Send a signal to the run itself, as a terminal does."""
@@ -107,12 +108,16 @@ class Run:
 
 
 @pytest.fixture
-def start(domain_id: int, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def start(
+    domain_id: int, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Run]]:
     """Start ``ilrs`` with arguments, in the test's domain unless another is named."""
     runs: list[Run] = []
+    temp = tmp_path_factory.mktemp("t")  # short: the path of a socket has 107 characters
 
     def make(*arguments: str, domain: int | None = domain_id) -> Run:
-        runs.append(Run(domain, tmp_path / f"said_{len(runs)}.txt", *arguments))
+        said = tmp_path / f"said_{len(runs)}.txt"
+        runs.append(Run(domain, said, temp, *arguments))
         return runs[-1]
 
     yield make
@@ -124,8 +129,3 @@ def start(domain_id: int, tmp_path: Path) -> Iterator[Callable[..., Run]]:
         for child in run.family:
             if child.is_running():
                 child.send_signal(signal.SIGKILL)
-
-
-def temporary_folders() -> set[str]:
-    """Folders of runs and locks of domains in the temporary folder."""
-    return {p.name for p in Path("/tmp").glob("ilrs-*") if p.name != f"ilrs-domains-{os.getuid()}"}

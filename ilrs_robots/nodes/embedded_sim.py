@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,14 +17,20 @@ from sensor_msgs.msg import Imu, JointState, PointCloud2
 
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.types import AttitudeSample, Cloud, ImuSample, JointSample
+from ilrs_robots.core.types import (
+    AttitudeSample,
+    Cloud,
+    ImuSample,
+    JointSample,
+    VelocityCommand,
+)
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.robots.model import RobotModel
 from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.steps import MAP_FRAME
-from ilrs_robots.sim.world import EmbeddedWorld, SimRobot
+from ilrs_robots.sim.world import ACTUATOR_TIMEOUT_S, EmbeddedWorld, SimRobot
 
 MAX_AHEAD_NS = 100_000_000
 """The simulator waits when it is this far ahead of a vehicle's odometry."""
@@ -131,7 +138,17 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
 
     # -- input ------------------------------------------------------------------------------
     def _on_command(self, name: str, msg: TwistStamped) -> None:
-        self.world.command(name, convert.velocity_command(msg))
+        command = convert.velocity_command(msg)
+        if not (math.isfinite(command.linear_mps) and math.isfinite(command.angular_rps)):
+            self.get_logger().error(
+                f"{name}: a command of {command.linear_mps} m/s, {command.angular_rps} rad/s is "
+                "not a number: standing still instead",
+                throttle_duration_sec=2.0,
+            )
+            command = VelocityCommand(command.stamp_ns, 0.0, 0.0)
+        if self.time_ns - command.stamp_ns > ACTUATOR_TIMEOUT_S * 1e9:
+            return  # it has lain in a queue for longer than a command counts
+        self.world.command(name, command)
 
     def _on_odom(self, vehicle: _Vehicle, msg: Odometry) -> None:
         vehicle.acknowledged_ns = convert.to_ns(msg.header.stamp)

@@ -20,7 +20,7 @@ from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare, declare_one
-from ilrs_robots.robots.site import initial_pose, load_site
+from ilrs_robots.robots.site import initial_pose, load_prior
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
     LocalizationStep,
@@ -47,13 +47,13 @@ class LocalizationNode(ManagedNode):
 
     def setup(self) -> None:
         """Load robot and start pose, subscribe to the sensors."""
-        site, terrain = load_site(self.site_name, seed=self.seed)
+        site, prior = load_prior(self.site_name, seed=self.seed)
         placement = site.robot(self.robot)
         model = placement.load_model()
         cfg = declare(self, "dead_reckoning", dead_reckoning_config_of(model))
         self._node_clock = NodeClock(self)
-        self._prior = terrain.prior
-        self._start_pose: FloatArray = initial_pose(placement, terrain.prior)
+        self._prior = prior
+        self._start_pose: FloatArray = initial_pose(placement, prior)
         restart_at = self._start_pose if self._node_clock.simulated else None
         self._step = LocalizationStep(model, self.robot, cfg, restart_at)
         self._imu_ns: int | None = None

@@ -21,7 +21,7 @@ from ilrs_robots.nodes import convert, missions, qos
 from ilrs_robots.nodes.goal_pose import MAX_AHEAD_NS, in_map, lies_ahead
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED, Mission
-from ilrs_robots.robots.site import load_site
+from ilrs_robots.robots.site import load_prior
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
     NavigationStep,
@@ -82,7 +82,7 @@ class NavigationNode(ManagedNode):
 
     def setup(self) -> None:
         """Load robot and prior terrain, subscribe."""
-        site, terrain = load_site(self.site_name, seed=self.seed)
+        site, prior = load_prior(self.site_name, seed=self.seed)
         model = site.robot(self.robot).load_model()
         cfg = self.tunable(
             "navigator",
@@ -92,7 +92,7 @@ class NavigationNode(ManagedNode):
             check=lambda c: model.limits.refuse_faster("navigator.tracker", c.tracker),
         )
         warm.navigation()
-        self._step = NavigationStep(model, terrain.prior, cfg)
+        self._step = NavigationStep(model, prior, cfg)
         self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
         self._output: NavigatorOutput | None = None
         self._command = self.publisher(TwistStamped, "cmd_vel_nav", qos.COMMAND)
@@ -146,7 +146,10 @@ class NavigationNode(ManagedNode):
         except TransformError as error:
             self.get_logger().warning(f"no control: {error}", throttle_duration_sec=2.0)
             return
-        self._control_ns = now_ns
+        # Periods are counted on from when they were due, so that odometry every 40 ms gives 10 Hz.
+        self._control_ns = max(
+            self._control_ns + CONTROL_PERIOD_NS, now_ns - CONTROL_PERIOD_NS + 1
+        )
         self._control(now_ns, T_map_odom @ convert.pose_matrix(msg.pose.pose), msg)
 
     def _map_odom(self, stamp_ns: int) -> FloatArray:

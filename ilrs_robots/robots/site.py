@@ -177,6 +177,21 @@ def load_site(name: str, *, seed: int | None = None) -> tuple[SiteConfig, SiteTe
     return _with_terrain(site, path)
 
 
+def load_prior(name: str, *, seed: int | None = None) -> tuple[SiteConfig, Dem]:
+    """Read a site for a robot: what is known from orbit, never the true ground.
+
+    Args:
+        name: a name from ``config/sites`` or the path of a site file.
+        seed: replaces the terrain's seed.
+
+    Raises:
+        ConfigError: the file is wrong; names file, key, value, limit and unit.
+        TerrainError: the terrain cannot be read or built.
+    """
+    site, terrain = load_site(name, seed=seed)
+    return site, terrain.prior
+
+
 def _with_terrain(site: SiteConfig, path: Path) -> tuple[SiteConfig, SiteTerrain]:
     terrain = site.terrain
     if terrain.kind == "demo":

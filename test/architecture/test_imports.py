@@ -99,3 +99,10 @@ print("heavy:", sorted({HEAVY!r} & set(sys.modules)))
 rclpy.shutdown()
 """
     assert run_python(code).strip().splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize("name", ["localization", "navigation", "terrain_mapping", "command_gate"])
+def test_a_robots_node_never_holds_the_true_ground(name: str) -> None:
+    text = (PACKAGE / "nodes" / f"{name}.py").read_text(encoding="utf-8")
+    assert "load_site" not in text
+    assert ".surface" not in text

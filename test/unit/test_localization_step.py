@@ -32,7 +32,7 @@ class Rover:
         self.wheels, self.steers = len(wheels), len(steered)
 
     def drive(self, start_ns: int, seconds: float, *, stars: bool = False) -> int:
-        rate = 0.5 / MODEL.wheels.radius_m
+        rate = 0.5 / MODEL.wheels.rolling_radius_m
         now = start_ns
         for _ in range(round(seconds * 50)):
             now += TICK

@@ -151,6 +151,7 @@ def test_a_restarted_recorder_writes_into_a_new_folder(tmp_path: Path) -> None:
 def test_signals_twice_mean_at_once_but_an_echo_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("ilrs_robots.cli.signals.time.monotonic", lambda: now[0])
+    before = signal.getsignal(signal.SIGINT)
     with stop_on_signals() as stop:
         assert not stop.is_set()
         os.kill(os.getpid(), signal.SIGINT)
@@ -159,7 +160,7 @@ def test_signals_twice_mean_at_once_but_an_echo_does_not(monkeypatch: pytest.Mon
         now[0] += 2.0
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.hurry
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_two_runs_get_different_domains_and_leave_no_lock() -> None:

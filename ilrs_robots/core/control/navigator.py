@@ -21,6 +21,7 @@ from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning import costmap as costmap_module
 from ilrs_robots.core.planning import grid_planner
 from ilrs_robots.core.planning.costmap import NavigationCostmap
+from ilrs_robots.core.planning.grid_planner import PlannedPath
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 __all__ = [
@@ -276,15 +277,24 @@ class Navigator:
         return v_out, w_out
 
     def _arrive(self, x: float, y: float) -> None:
-        """Reached; or, where the goal itself is closed, look again before saying so."""
+        """Reached; or, where the goal itself is closed, look again before saying so.
+
+        A path that ends beside a closed goal, but within the tolerance of it, has reached it.
+        """
         plan = self._path.plan
-        if plan is None or plan.reached:
+        if plan is None or plan.reached or self._ends_within_tolerance(plan):
             self._state, self._reason = NavigatorState.REACHED, ""
         elif self._goal_looks < _GOAL_LOOKS:
             self._goal_looks += 1
             self._handle(x, y, Trouble(plan.reason))
         else:
             self._fail(NavigatorError.GOAL_OCCUPIED, plan.reason)
+
+    def _ends_within_tolerance(self, plan: PlannedPath) -> bool:
+        assert self._goal is not None
+        end_x, end_y = plan.xy_m[-1]
+        away_m = math.hypot(end_x - self._goal[0], end_y - self._goal[1])
+        return away_m <= self.config.tracker.goal_tolerance_m
 
     def _fail(self, code: NavigatorError, reason: str) -> None:
         self._state, self._error, self._reason = NavigatorState.FAILED, code, reason

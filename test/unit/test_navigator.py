@@ -190,6 +190,14 @@ def test_goal_on_a_rock_or_too_near_to_one_fails_with_a_sentence_near_it(off_m: 
     assert world.nearest > VEHICLE_RADIUS_M
 
 
+@pytest.mark.parametrize("clear_m", [1.05, 1.15])
+def test_goal_whose_own_cell_is_just_closed_is_reached_beside_it(clear_m: float) -> None:
+    world = World(np.array([[8.5 + clear_m, 0.0, 0.5]]))
+    out = drive(world, (8.0, 0.0))
+    assert out.state == NavigatorState.REACHED, out.reason
+    assert math.dist((world.x, world.y), (8.0, 0.0)) < 0.6
+
+
 def test_goal_behind_a_closed_ring_fails_after_a_bounded_number_of_recoveries() -> None:
     angle = np.linspace(0.0, 2 * math.pi, 60)
     ring = np.column_stack((20.0 + 5.0 * np.cos(angle), 5.0 * np.sin(angle), np.full(60, 0.5)))

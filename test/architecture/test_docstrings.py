@@ -51,7 +51,6 @@ GAPS = {
     "core/mapping/step_height.py step_height offsets",
     "core/mapping/step_height.py step_height slope_x",
     "core/mapping/step_height.py step_height slope_y",
-    "core/mapping/traversability.py inflate cost",
     "core/planning/grid_planner.py path_cost cost",
     "core/planning/grid_planner.py plan_path previous",
     "core/planning/path_geometry.py polyline_cost factor",

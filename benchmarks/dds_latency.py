@@ -26,6 +26,7 @@ from ilrs_robots.robots.assembly import dds_environment
 
 POINTS = 30_000
 PERIOD_S = 0.2
+SCAN_NS = 100_000_000
 ROBOT = "long_range"
 
 
@@ -36,7 +37,7 @@ def scan(stamp_ns: int, rng: np.random.Generator) -> Cloud:
     x, y = reach * np.cos(azimuth), reach * np.sin(azimuth)
     z = -1.5 + 0.1 * np.sin(0.7 * x) * np.cos(0.5 * y) + rng.normal(0.0, 0.01, POINTS)
     xyz = np.stack((x, y, z), axis=1).astype(np.float32)
-    offsets = np.linspace(0, 99_000_000, POINTS).astype(np.int64)
+    offsets = np.linspace(0, SCAN_NS - 1_000_000, POINTS).astype(np.int64)
     return Cloud(stamp_ns, f"{ROBOT}/lidar_link", xyz, time_offset_ns=offsets)
 
 
@@ -61,7 +62,7 @@ class Probe(Node):  # type: ignore[misc]
 
     def send(self, stamp_ns: int) -> None:
         still = (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
-        for moment in range(stamp_ns - 20_000_000, stamp_ns + 120_000_000, 20_000_000):
+        for moment in range(stamp_ns - 20_000_000, stamp_ns + SCAN_NS + 1, 20_000_000):
             pair = ((f"{ROBOT}/odom", f"{ROBOT}/base_link"), ("map", f"{ROBOT}/odom"))
             self.tf.publish(
                 TFMessage(transforms=[convert.transform_message(*p, moment, *still) for p in pair])
@@ -100,7 +101,7 @@ def measure(domain: int, scans: int) -> dict[str, Any]:
         executor.spin_once(timeout_sec=0.1)
     begin = time.monotonic()
     for number in range(scans):
-        probe.send(1_000_000_000 + number * int(PERIOD_S * 1e9))
+        probe.send(time.time_ns() - SCAN_NS)
         while time.monotonic() < begin + (number + 1) * PERIOD_S:
             executor.spin_once(timeout_sec=0.01)
     rows = [row(probe, topic) for topic in probe.arrived]

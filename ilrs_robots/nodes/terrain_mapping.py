@@ -60,6 +60,8 @@ class TerrainMappingNode(ManagedNode):
             self.subscribe(PointCloud2, topic, self._receiver(topic), qos.SENSOR)
         self.service(Empty, "terrain/clear", self._on_clear)
         self._node_clock.timer(0.05, self._process)
+        self._listener.waiting.append(self._on_transforms)
+        self._owned.append((self._listener.waiting.remove, self._on_transforms))
 
     def _make_step(self) -> MappingStep:
         model = load_placement(self.site_name, self.robot).load_model()
@@ -134,6 +136,11 @@ class TerrainMappingNode(ManagedNode):
             self._process()
 
         return receive
+
+    def _on_transforms(self) -> None:
+        """A scan often comes before its last transform: go on as soon as that is there."""
+        if self.active and self._step.waiting:
+            self._process()
 
     def _process(self) -> None:
         now_ns = self.now_ns()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from geometry_msgs.msg import TransformStamped
@@ -30,6 +31,8 @@ class TransformListener:
 
     def __init__(self, node: Node) -> None:
         self.tree = TransformTree(max_gap_s=MAX_TRANSFORM_GAP_S)
+        self.waiting: list[Callable[[], None]] = []
+        """Called whenever transforms have come, by those that may be waiting for them."""
         self._node = node
         self._watch = ClockWatch(bool(node.get_parameter("use_sim_time").value))
         self._refused: Counter[str] = Counter()
@@ -52,6 +55,8 @@ class TransformListener:
             self.tree.clear()
         for item in msg.transforms:
             self._take(item, now_ns)
+        for go_on in self.waiting:
+            go_on()
 
     def _take(self, item: TransformStamped, now_ns: int) -> None:
         stamp_ns = to_ns(item.header.stamp)

@@ -133,6 +133,11 @@ class MappingStep:
         """Scans that were not used, by reason, of all sensors."""
         return dict(sum((tally.dropped for tally in self.tallies.values()), Counter[str]()))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a scan waits for its transforms."""
+        return bool(self._waiting)
+
     def tally(self, source: str) -> SensorTally:
         """What came of one sensor's scans."""
         return self.tallies.setdefault(source, SensorTally())

@@ -14,10 +14,10 @@ from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
+from ilrs_robots.robots.periods import GATE_PERIOD_NS
 from ilrs_robots.robots.site import load_placement
 from ilrs_robots.robots.steps import base_frame, gate_config_of
 
-PERIOD_S = 0.05
 CLOCK_PERIOD_S = 0.5
 """How often (wall time) the gate looks whether simulated time goes on."""
 
@@ -50,7 +50,7 @@ class CommandGateNode(ManagedNode):
         self.subscribe(Odometry, "odom", self._on_odom, qos.STATE)
         self.subscribe(OccupancyGrid, "traversability", self._on_map, qos.MAP)
         self.service(SetBool, "estop", self._on_estop)
-        self._node_clock.timer(PERIOD_S, self._tick)
+        self._node_clock.timer(GATE_PERIOD_NS * 1e-9, self._tick)
         if self._node_clock.simulated:
             self._node_clock.steady_timer(CLOCK_PERIOD_S, self._mind_clock)
 

@@ -21,6 +21,7 @@ from ilrs_robots.nodes import convert, missions, qos
 from ilrs_robots.nodes.goal_pose import MAX_AHEAD_NS, in_map, lies_ahead
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED, Mission
+from ilrs_robots.robots.periods import CONTROL_PERIOD_NS
 from ilrs_robots.robots.site import load_prior
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
@@ -33,7 +34,6 @@ from ilrs_robots.robots.steps import (
 if TYPE_CHECKING:
     from ilrs_robots.nodes.transforms import TransformListener
 
-CONTROL_PERIOD_NS = 100_000_000
 FEEDBACK_PERIOD_NS = 500_000_000
 PLAN_PERIOD_NS = 1_000_000_000
 RESULT_TIMEOUT_S = 60

@@ -25,6 +25,7 @@ from ilrs_robots.core.types import (
     VelocityCommand,
 )
 from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.periods import CONTROL_PERIOD_NS, GATE_PERIOD_NS
 from ilrs_robots.robots.site import RobotPlacement, initial_pose
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
@@ -44,8 +45,6 @@ from ilrs_robots.robots.steps import (
     own_boxes_of,
 )
 
-CONTROL_PERIOD_NS = 100_000_000
-GATE_PERIOD_NS = 50_000_000
 _NEVER_NS = -(10**18)
 
 Sample = ImuSample | JointSample | AttitudeSample | Cloud

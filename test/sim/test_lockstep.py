@@ -11,20 +11,16 @@ import yaml
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.types import VelocityCommand
 from ilrs_robots.robots.site import load_site
-from ilrs_robots.sim.lockstep import Lockstep, LockstepResult
+from ilrs_robots.sim.lockstep import Lockstep
 
 
-def short_drive(seed: int, site_name: str = "shackleton", duration_s: float = 60.0) -> Lockstep:
-    site, terrain = load_site(site_name)
+def short_drive(seed: int) -> Lockstep:
+    site, terrain = load_site("shackleton")
     return Lockstep(site, terrain, "long_range", seed)
 
 
-def result_of(run: Lockstep, goal: tuple[float, float], duration_s: float) -> LockstepResult:
-    return run.drive(goal, duration_s)
-
-
 def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not() -> None:
-    digests = [result_of(short_drive(seed), (6.0, 0.0), 6.0).digest for seed in (5, 5, 6)]
+    digests = [short_drive(seed).drive((6.0, 0.0), 6.0).digest for seed in (5, 5, 6)]
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from time import perf_counter
+from typing import Any
 
-import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
@@ -104,27 +104,25 @@ class LocalizationNode(ManagedNode):
     def _start(self, sample: ImuSample) -> None:
         """Begin where the last life of this node ended, or else where the site says."""
         kept = self._kept.load()
-        if kept is not None:
-            age_ns = sample.stamp_ns - int(kept["stamp_ns"])
-            if 0 <= age_ns <= KEPT_FOR_NS:
-                T_map_odom, T_odom_base = np.array(kept["map_odom"]), np.array(kept["odom_base"])
-                self._step.start_level(T_map_odom @ T_odom_base, sample, T_map_odom)
-                self.get_logger().warning(
-                    f"restarted: pose of {age_ns * 1e-9:.1f} s ago taken up again"
-                )
-                return
-        self._step.start_level(self._start_pose, sample)
+        if kept is None or not self._resume(kept, sample.stamp_ns):
+            self._step.start_level(self._start_pose, sample)
+
+    def _resume(self, kept: dict[str, Any], now_ns: int) -> bool:
+        """Take up what was kept; False where it is too old, of another clock, or damaged."""
+        try:
+            age_ns = now_ns - int(kept["stamp_ns"])
+            if not 0 <= age_ns <= KEPT_FOR_NS:
+                return False
+            self._step.resume(kept, now_ns)
+        except (KeyError, TypeError, ValueError, IlrsError) as error:
+            self.get_logger().error(f"the kept pose is damaged and not used: {error}")
+            return False
+        self.get_logger().warning(f"restarted: pose of {age_ns * 1e-9:.1f} s ago taken up again")
+        return True
 
     def _keep(self, estimate: OdometryEstimate) -> None:
         self._kept_ns = estimate.stamp_ns
-        T_odom_base = se3.make_transform(estimate.position_m, estimate.quat_wxyz)
-        self._kept.save(
-            {
-                "stamp_ns": estimate.stamp_ns,
-                "map_odom": self._step.T_map_odom.tolist(),
-                "odom_base": T_odom_base.tolist(),
-            }
-        )
+        self._kept.save({"stamp_ns": estimate.stamp_ns, **self._step.memory()})
 
     def _on_attitude(self, msg: Imu) -> None:
         if self._step.started:

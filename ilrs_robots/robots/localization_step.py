@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.localization.dead_reckoning import DeadReckoning, DeadReckoningConfig
+from ilrs_robots.core.localization.dead_reckoning import (
+    DeadReckoning,
+    DeadReckoningConfig,
+    Resumption,
+    WheelState,
+)
 from ilrs_robots.core.types import (
     AttitudeSample,
     FloatArray,
@@ -21,6 +27,8 @@ from ilrs_robots.robots.settings import kinematics_of
 
 STANDING_FORCE_TOLERANCE: Final = 0.1
 """Relative deviation from lunar gravity up to which a specific force shows where down is."""
+
+_WHEEL_VALUES: Final = ("steer_rad", "turned_rad", "speed_rps")
 
 
 class LocalizationStep:
@@ -101,6 +109,39 @@ class LocalizationStep:
         T_level = se3.from_rpy(position, (roll, pitch, se3.yaw_of(quat)))
         self.start(T_level, sample.stamp_ns, T_map_odom)
 
+    def memory(self) -> dict[str, Any]:
+        """What ``resume`` needs in another life of this step, as JSON takes it."""
+        known = self._filter.known
+        T_odom_base = se3.make_transform(known.position_m, known.quat_wxyz)
+        kept: dict[str, Any] = {
+            "map_odom": self.T_map_odom.tolist(),
+            "odom_base": T_odom_base.tolist(),
+        }
+        if known.wheels is not None:
+            kept |= {name: getattr(known.wheels, name).tolist() for name in _WHEEL_VALUES}
+            kept["wheels_ns"] = known.wheels.stamp_ns
+        return kept
+
+    def resume(self, memory: Mapping[str, Any], stamp_ns: int) -> None:
+        """Go on where another life of this step ended.
+
+        Args:
+            memory: as ``memory`` gave it.
+            stamp_ns: time of the first sample now.
+
+        Raises:
+            KeyError, TypeError, ValueError, TransformError: it is not what ``memory`` gives;
+                nothing was changed.
+        """
+        T_map_odom = se3.require_rigid(np.array(memory["map_odom"], dtype=np.float64))
+        T_odom_base = se3.require_rigid(np.array(memory["odom_base"], dtype=np.float64))
+        wheels = _wheels_of(memory, len(self._filter.wheel_names))
+        yaw_rad = se3.yaw_of(se3.split_transform(T_map_odom)[1])
+        known = Resumption(*se3.split_transform(T_odom_base), wheels)
+        self._filter.resume(known, stamp_ns, yaw_rad)
+        self.T_map_odom = T_map_odom
+        self.started = True
+
     def on_imu(self, sample: ImuSample) -> None:
         """Integrate one inertial measurement."""
         before = self._filter.refused["time_went_back"]
@@ -147,3 +188,18 @@ class LocalizationStep:
     def counters(self) -> dict[str, int]:
         """Refused measurements by reason."""
         return dict(self._filter.refused)
+
+
+def _wheels_of(memory: Mapping[str, Any], count: int) -> WheelState | None:
+    """The wheels that a memory tells of.
+
+    Raises:
+        ValueError: not one finite value for each wheel.
+    """
+    if "wheels_ns" not in memory:
+        return None
+    steer, turned, speed = (np.array(memory[name], dtype=np.float64) for name in _WHEEL_VALUES)
+    for name, value in zip(_WHEEL_VALUES, (steer, turned, speed), strict=True):
+        if value.shape != (count,) or not np.isfinite(value).all():
+            raise ValueError(f"{name} = {value}: expected {count} finite numbers")
+    return WheelState(int(memory["wheels_ns"]), steer, turned, speed, standing=False)

@@ -57,7 +57,7 @@ def test_command_is_reached_and_held() -> None:
     assert decision == GateDecision(pytest.approx(0.5), pytest.approx(0.1), "", "nav")
 
 
-@pytest.mark.parametrize(("what", "limit_s"), [("map", 1.5), ("pose", 0.5), ("nav command", 0.5)])
+@pytest.mark.parametrize(("what", "limit_s"), [("map", 1.5), ("pose", 0.5), ("nav command", 0.3)])
 def test_stale_input_stops_with_value_and_limit(what: str, limit_s: float) -> None:
     gate = opened()
     now = 20 * S

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -43,12 +47,13 @@ class Rover:
             self.step.on_imu(imu)
             if stars and now % (S // 2) == 0:
                 self.step.on_attitude(AttitudeSample(now, self.attitude, 3e-4))
-            position = np.r_[np.full(self.wheels, self.turned_rad), np.zeros(self.steers)]
-            speed = np.r_[np.full(self.wheels, rate), np.zeros(self.steers)]
-            self.last = self.step.on_joints(JointSample(now, self.names, position, speed)) or (
-                self.last
-            )
+            self.last = self.step.on_joints(self.joints(now, rate)) or self.last
         return now
+
+    def joints(self, now_ns: int, rate_rps: float = 0.0) -> JointSample:
+        position = np.r_[np.full(self.wheels, self.turned_rad), np.zeros(self.steers)]
+        speed = np.r_[np.full(self.wheels, rate_rps), np.zeros(self.steers)]
+        return JointSample(now_ns, self.names, position, speed)
 
     def pose_in_map(self) -> np.ndarray:
         assert self.last is not None
@@ -116,3 +121,58 @@ def test_a_pose_that_is_none_is_refused_and_changes_nothing() -> None:
         with pytest.raises(TransformError):
             robot.step.relocate(pose)
     np.testing.assert_array_equal(robot.step.T_map_odom, before)
+
+
+def test_after_an_absence_wheels_and_stars_tell_where_the_vehicle_is() -> None:
+    before = rover()
+    now = before.drive(500 * S, 20.0, stars=True)
+    memory = json.loads(json.dumps(before.step.memory()))
+    # unheard: 1.6 s of driving and a turn, then braking, in which the force lies by twenty degrees
+    after = rover()
+    after.turned_rad = before.turned_rad + 0.8 / MODEL.wheels.rolling_radius_m
+    after.attitude = se3.quat_from_rpy(0.0, 0.0, 0.56)
+    now += round(1.6 * S)
+    braking = np.array([-0.6, 0.0, MOON_GRAVITY_MPS2])
+    after.step.resume(memory, now)
+    after.step.on_imu(ImuSample(now, np.zeros(3), braking))
+    assert after.step.on_joints(after.joints(now)) is None
+    after.drive(now, 2.0, stars=True)
+    assert after.last is not None
+    roll, pitch, yaw = se3.rpy_from_quat(after.last.quat_wxyz)
+    assert np.abs([roll, pitch, yaw - 0.56]).max() < 0.003
+    way = np.linalg.norm(after.pose_in_map()[:3, 3] - START[:3, 3])
+    assert way == pytest.approx(10.0 + 0.8 + 1.0, abs=0.05)
+
+
+def test_after_an_absence_in_the_dark_gravity_is_waited_for() -> None:
+    before = rover()
+    now = before.drive(500 * S, 10.0)
+    after = rover()
+    after.turned_rad = before.turned_rad
+    after.step.resume(before.step.memory(), now)
+    first = next(
+        (t for t in range(1, 400) if after.drive(now + (t - 1) * TICK, 0.02) and after.last), None
+    )
+    assert first is not None
+    assert 0.9 < first * 0.02 < 5.0
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda m: m.pop("odom_base"),
+        lambda m: m.update(map_odom=[[1.0]]),
+        lambda m: m.update(turned_rad=[float("nan")] * 6),
+        lambda m: m.update(turned_rad=[1.0]),
+    ],
+)
+def test_a_damaged_memory_is_refused_and_nothing_changes(spoil: Callable[[Any], Any]) -> None:
+    before = rover()
+    before.drive(500 * S, 2.0)
+    memory = before.step.memory()
+    spoil(memory)
+    fresh = rover().step
+    with pytest.raises((KeyError, TypeError, ValueError, TransformError)):
+        fresh.resume(memory, 600 * S)
+    assert not fresh.started
+    assert np.array_equal(fresh.T_map_odom, np.eye(4))

@@ -41,7 +41,7 @@ class GateConfig:
     )
     max_map_age_s: float = param(1.5, doc="age of the terrain map", unit="s", low=0.0, high=60.0)
     max_pose_age_s: float = param(0.5, doc="age of the pose", unit="s", low=0.0, high=60.0)
-    max_nav_age_s: float = param(0.5, doc="age of a nav command", unit="s", low=0.0, high=60.0)
+    max_nav_age_s: float = param(0.3, doc="age of a nav command", unit="s", low=0.0, high=60.0)
     max_teleop_age_s: float = param(
         0.5, doc="age of a teleop command", unit="s", low=0.0, high=60.0
     )

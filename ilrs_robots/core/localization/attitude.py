@@ -45,6 +45,7 @@ class AttitudeEstimator:
         stamp_ns: time of the latest gyro rate (or of the start), None before the first.
         rate_rps: (3,) latest measured rate, bias still in it; None before the first.
         history: attitudes of the last two seconds.
+        confirmed: whether stars or gravity have been heard since the start.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class AttitudeEstimator:
         self.history = AttitudeHistory(_HISTORY_NS)
         self.stamp_ns = stamp_ns
         self.rate_rps: FloatArray | None = None
+        self.confirmed = False
         self._config = config
         self._state = state
         self._refused = refused
@@ -207,5 +209,6 @@ class AttitudeEstimator:
         if not self._state.correct(jacobian, residual, noise, _CHI2_3_999):
             self._refused[f"{what}_gate"] += 1
             return False
+        self.confirmed = True
         self.history.replace_latest(self._state.quat_wxyz)
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ilrs_robots.core.geometry.se3 import (
 from ilrs_robots.core.localization.attitude import AttitudeEstimator
 from ilrs_robots.core.localization.dead_reckoning_config import DeadReckoningConfig
 from ilrs_robots.core.localization.error_state import (
+    ATTITUDE,
     ErrorStateFilter,
     between,
     quat_inverse_product,
@@ -34,10 +35,25 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
 )
 
-__all__ = ["DeadReckoning", "DeadReckoningConfig"]
+__all__ = ["DeadReckoning", "DeadReckoningConfig", "Resumption", "WheelState"]
 
 _NS = 1e-9
 _SLOW_MPS = 0.1
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What dead reckoning needs to go on after an absence.
+
+    Attributes:
+        position_m: (3,) of base_link in odom.
+        quat_wxyz: (4,) base_link in odom.
+        wheels: the last joint sample, None if there was none.
+    """
+
+    position_m: FloatArray
+    quat_wxyz: FloatArray
+    wheels: WheelState | None
 
 
 class DeadReckoning:
@@ -51,6 +67,7 @@ class DeadReckoning:
     Reference: Sola 2017, Quaternion kinematics for the error-state Kalman filter.
 
     Attributes:
+        wheel_names: the wheels, in the order of the kinematics.
         refused: how many samples were refused (or answered unusual), by reason.
     """
 
@@ -73,6 +90,7 @@ class DeadReckoning:
             ConfigError: names do not fit the kinematics.
         """
         self.config = config
+        self.wheel_names = tuple(wheel_names)
         self.refused: Counter[str] = Counter()
         self._wheels = WheelOdometry(
             kinematics,
@@ -90,6 +108,7 @@ class DeadReckoning:
         self._joints: WheelState | None = None
         self._joints_quat = np.array([1.0, 0.0, 0.0, 0.0])
         self._standing_ns: int | None = None
+        self._resumed_ns: int | None = None
         self._state = self._initial(np.zeros(3), self._joints_quat)
         self._attitude = AttitudeEstimator(config, self._state, self.refused, None, 0.0)
 
@@ -116,12 +135,41 @@ class DeadReckoning:
         if place.shape != (3,) or not np.isfinite(place).all():
             raise ValueError(f"position {place}: expected three finite numbers")
         self._order = {what: StampSequence(int(stamp_ns) - 1) for what in self._order}
-        self._joints = self._standing_ns = self._star_ns = None
+        self._joints = self._standing_ns = self._star_ns = self._resumed_ns = None
         self._state = self._initial(place, normalise_quat(quat_wxyz))
         self._joints_quat = self._state.quat_wxyz
         self._attitude = AttitudeEstimator(
             self.config, self._state, self.refused, int(stamp_ns), map_to_odom_yaw_rad
         )
+
+    def resume(self, known: Resumption, stamp_ns: int, map_to_odom_yaw_rad: float = 0.0) -> None:
+        """Go on after an absence: how far the wheels turned meanwhile the encoders know.
+
+        The attitude of then is doubted by ``resume_attitude_sigma_rad``, and no pose is given
+        before stars or gravity have confirmed one, or ``resume_wait_s`` have passed: a vehicle
+        that is just being braked feels no true down, and a map begun with a wrong tilt keeps it.
+
+        Args:
+            known: what was known when the absence began.
+            stamp_ns: time of the first sample after it.
+            map_to_odom_yaw_rad: yaw of odom's axes in map.
+
+        Raises:
+            TransformError: the quaternion is not one.
+            ValueError: the position is not finite.
+        """
+        doubt = self.config.resume_attitude_sigma_rad
+        self.reset(known.position_m, known.quat_wxyz, stamp_ns, map_to_odom_yaw_rad)
+        self._state.covariance[ATTITUDE, ATTITUDE] = doubt**2 * np.eye(3)
+        self._resumed_ns = int(stamp_ns)
+        if known.wheels is not None:
+            self._joints = known.wheels
+            self._order["joints"] = StampSequence(known.wheels.stamp_ns)
+
+    @property
+    def known(self) -> Resumption:
+        """What ``resume`` needs after an absence that begins now."""
+        return Resumption(self.position_m, self.quat_wxyz, self._joints)
 
     @property
     def bias_rps(self) -> FloatArray:
@@ -198,6 +246,9 @@ class DeadReckoning:
         if quat is None:
             self.refused["joints_without_imu"] += 1
             return None
+        if self._unconfirmed(sample.stamp_ns):
+            self.refused["joints_without_attitude"] += 1
+            return None
         before, start = self._joints, self._joints_quat
         self._joints, self._joints_quat = state, quat
         if before is None:
@@ -239,6 +290,16 @@ class DeadReckoning:
             return False
         self._star_ns = stamp_ns
         return True
+
+    def _unconfirmed(self, now_ns: int) -> bool:
+        """Whether the attitude is still that of before an absence."""
+        if self._resumed_ns is None:
+            return False
+        waited_s = (now_ns - self._resumed_ns) * _NS
+        if not self._attitude.confirmed and waited_s < self.config.resume_wait_s:
+            return True
+        self._resumed_ns = None
+        return False
 
     def _stands(self, now_ns: int) -> bool:
         if self._standing_ns is None or self._joints is None:

@@ -60,6 +60,12 @@ class DeadReckoningConfig:
     gap_rate_rps: float = param(
         0.1, doc="rate that may have been missed in an IMU gap", unit="rad/s", low=0.0, high=10.0
     )
+    resume_attitude_sigma_rad: float = param(
+        0.1, doc="doubt of the attitude after an absence", unit="rad", low=1e-4, high=1.0
+    )
+    resume_wait_s: float = param(
+        5.0, doc="longest wait for stars or gravity after an absence", unit="s", low=0.0, high=60.0
+    )
     max_wheel_rps: float = param(
         10.0, doc="fastest a wheel can turn", unit="rad/s", low=0.01, high=1000.0
     )

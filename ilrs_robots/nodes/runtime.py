@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 import rclpy
+from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -106,14 +107,32 @@ def bring_up(node: LifecycleNode) -> None:
             raise IlrsError(f"node {node.get_name()} did not {name}: see its log")
 
 
-def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None) -> int:
-    """Create nodes, bring the managed ones up, tell the supervisor, spin until asked to end.
+def spin(executor: Executor, _nodes: Sequence[Node]) -> None:
+    """Answer whatever comes, until asked to end."""
+    executor.spin()
+
+
+def run(
+    make_nodes: Callable[[], Sequence[Node]],
+    args: list[str] | None = None,
+    live: Callable[[Executor, Sequence[Node]], None] = spin,
+) -> int:
+    """Create nodes, bring the managed ones up, tell the supervisor, live until asked to end.
+
+    SIGINT ends rclpy's context and nothing else: an exception out of the middle of a callback, or
+    of a compiled loop, would leave a traceback where an orderly end was asked for.
+
+    Args:
+        make_nodes: creates the nodes; rclpy runs.
+        args: command line, or None for the process's own.
+        live: returns, or raises ExternalShutdownException, when the context has ended.
 
     Returns:
         0 after an orderly end, 1 when the nodes could not be brought up.
     """
     end_with_parent()
     keep_freed_memory()
+    signal.signal(signal.SIGINT, _leave_it_to_rclpy)
     rclpy.init(args=args)
     nodes: list[Node] = []
     try:
@@ -125,14 +144,22 @@ def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None)
                 bring_up(node)
         keep_beating(nodes[0])
         notify("READY=1")
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        live(executor, nodes)
+    except ExternalShutdownException:
         pass
     except IlrsError as error:
-        get_logger("ilrs").fatal(str(error))
-        return 1
+        if rclpy.ok():
+            get_logger("ilrs").fatal(str(error))
+            return 1
+    except (InvalidHandle, RCLError):
+        if rclpy.ok():  # otherwise the end came between two steps of a start
+            raise
     finally:
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _leave_it_to_rclpy(_number: int, _frame: object) -> None:
+    """Python's part of SIGINT: rclpy's handler has ended the context already."""

@@ -116,6 +116,7 @@ class LocalizationStep:
         kept: dict[str, Any] = {
             "map_odom": self.T_map_odom.tolist(),
             "odom_base": T_odom_base.tolist(),
+            "position_covariance_m2": known.position_covariance_m2.tolist(),
         }
         if known.wheels is not None:
             kept |= {name: getattr(known.wheels, name).tolist() for name in _WHEEL_VALUES}
@@ -135,9 +136,12 @@ class LocalizationStep:
         """
         T_map_odom = se3.require_rigid(np.array(memory["map_odom"], dtype=np.float64))
         T_odom_base = se3.require_rigid(np.array(memory["odom_base"], dtype=np.float64))
+        spread = np.array(memory["position_covariance_m2"], dtype=np.float64)
+        if spread.shape != (3, 3) or not np.isfinite(spread).all():
+            raise ValueError(f"position_covariance_m2 = {spread}: expected (3, 3) finite numbers")
         wheels = _wheels_of(memory, len(self._filter.wheel_names))
         yaw_rad = se3.yaw_of(se3.split_transform(T_map_odom)[1])
-        known = Resumption(*se3.split_transform(T_odom_base), wheels)
+        known = Resumption(*se3.split_transform(T_odom_base), wheels, spread)
         self._filter.resume(known, stamp_ns, yaw_rad)
         self.T_map_odom = T_map_odom
         self.started = True

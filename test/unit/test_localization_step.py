@@ -142,6 +142,9 @@ def test_after_an_absence_wheels_and_stars_tell_where_the_vehicle_is() -> None:
     assert np.abs([roll, pitch, yaw - 0.56]).max() < 0.003
     way = np.linalg.norm(after.pose_in_map()[:3, 3] - START[:3, 3])
     assert way == pytest.approx(10.0 + 0.8 + 1.0, abs=0.05)
+    assert before.last is not None
+    doubt = [np.trace(last.pose_covariance[:3, :3]) for last in (before.last, after.last)]
+    assert doubt[1] > doubt[0] > 0.0
 
 
 def test_after_an_absence_in_the_dark_gravity_is_waited_for() -> None:

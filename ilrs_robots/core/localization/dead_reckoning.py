@@ -19,6 +19,7 @@ from ilrs_robots.core.localization.attitude import AttitudeEstimator
 from ilrs_robots.core.localization.dead_reckoning_config import DeadReckoningConfig
 from ilrs_robots.core.localization.error_state import (
     ATTITUDE,
+    POSITION,
     ErrorStateFilter,
     between,
     quat_inverse_product,
@@ -49,11 +50,13 @@ class Resumption:
         position_m: (3,) of base_link in odom.
         quat_wxyz: (4,) base_link in odom.
         wheels: the last joint sample, None if there was none.
+        position_covariance_m2: (3, 3) of the position.
     """
 
     position_m: FloatArray
     quat_wxyz: FloatArray
     wheels: WheelState | None
+    position_covariance_m2: FloatArray
 
 
 class DeadReckoning:
@@ -161,6 +164,7 @@ class DeadReckoning:
         doubt = self.config.resume_attitude_sigma_rad
         self.reset(known.position_m, known.quat_wxyz, stamp_ns, map_to_odom_yaw_rad)
         self._state.covariance[ATTITUDE, ATTITUDE] = doubt**2 * np.eye(3)
+        self._state.covariance[POSITION, POSITION] = known.position_covariance_m2
         self._resumed_ns = int(stamp_ns)
         if known.wheels is not None:
             self._joints = known.wheels
@@ -169,7 +173,8 @@ class DeadReckoning:
     @property
     def known(self) -> Resumption:
         """What ``resume`` needs after an absence that begins now."""
-        return Resumption(self.position_m, self.quat_wxyz, self._joints)
+        spread = self._state.covariance[POSITION, POSITION].copy()
+        return Resumption(self.position_m, self.quat_wxyz, self._joints, spread)
 
     @property
     def bias_rps(self) -> FloatArray:

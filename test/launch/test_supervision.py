@@ -99,14 +99,14 @@ def drive_and_lose(run: Any, truth: Truth, executable: str, number: int) -> None
     run.until(lambda: run.child(executable) not in (victim, None), "it is started again")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(700)
 def test_a_killed_process_stops_the_vehicle_and_the_drive_goes_on(
     start: Callable[..., Any], truth: Truth
 ) -> None:
     run = start("sim", "--site", "shackleton", "--goal", "8,-3", "--duration", "300")
     drive_and_lose(run, truth, "robot_node", signal.SIGKILL)
     run.until(truth(lambda: "goal succeeded" in run.said()), "the goal")
-    assert run.process.wait(timeout=30) == 0
+    assert run.process.wait(timeout=120) == 0
     truth.check_it_was_steady()
     assert "long_range ended with signal SIGKILL" in run.said()
     assert math.dist(truth.rows[-1][2:], (8.0, -3.0)) < 2.5
@@ -114,7 +114,7 @@ def test_a_killed_process_stops_the_vehicle_and_the_drive_goes_on(
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 @pytest.mark.parametrize("executable", ["robot_node", "command_gate"])
 def test_whoever_is_lost_the_drive_goes_on(
@@ -122,13 +122,13 @@ def test_whoever_is_lost_the_drive_goes_on(
 ) -> None:
     run = start("sim", "--site", "shackleton", "--goal", "20,5", "--duration", "400")
     drive_and_lose(run, truth, executable, number)
-    run.until(truth(lambda: "goal succeeded" in run.said()), "the goal", 200.0)
-    assert run.process.wait(timeout=30) == 0
+    run.until(truth(lambda: "goal succeeded" in run.said()), "the goal", 400.0)
+    assert run.process.wait(timeout=120) == 0
     truth.check_it_was_steady()
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 @pytest.mark.parametrize("executable", ["embedded_sim", "recorder"])
 def test_simulator_and_recorder_are_started_again_too(
@@ -142,13 +142,13 @@ def test_simulator_and_recorder_are_started_again_too(
     victim = run.child(executable)
     victim.send_signal(number)
     run.until(truth(lambda: "is up again" in run.said()), "it is up again")
-    run.until(truth(lambda: "goal succeeded" in run.said()), "the goal", 200.0)
-    assert run.process.wait(timeout=30) == 0
+    run.until(truth(lambda: "goal succeeded" in run.said()), "the goal", 400.0)
+    assert run.process.wait(timeout=120) == 0
     truth.check_it_was_steady()
     assert (tmp_path / "bag_2").exists() == (executable == "recorder")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize(
     "how", ["during the start", "hangup", pytest.param("twice", marks=pytest.mark.soak)]
 )
@@ -161,12 +161,12 @@ def test_however_it_is_ended_nothing_is_left(start: Callable[..., Any], how: str
     run.send(signal.SIGHUP if how == "hangup" else signal.SIGINT)
     if how == "twice":
         run.hears_a_second_time(signal.SIGINT)
-    run.process.wait(timeout=40)
+    run.process.wait(timeout=120)
     assert run.left_behind() == []
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(700)
 def test_two_runs_at_once_do_not_hear_each_other(start: Callable[..., Any]) -> None:
     runs = [start("sim", "--site", "shackleton", domain=None) for _ in range(2)]
     for run in runs:
@@ -191,7 +191,7 @@ def test_two_runs_at_once_do_not_hear_each_other(start: Callable[..., Any]) -> N
         rclpy.shutdown(context=context)
     for run in runs:
         run.send(signal.SIGINT)
-        assert run.process.wait(timeout=30) == 0
+        assert run.process.wait(timeout=120) == 0
 
 
 UNSHARE = shutil.which("unshare")
@@ -206,7 +206,7 @@ UNSHARE = shutil.which("unshare")
     != 0,
     reason="needs a mount namespace of its own",
 )
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(700)
 @pytest.mark.soak
 @pytest.mark.parametrize(("size", "word"), [("64m", "segments of"), ("2m", "UDP on loopback")])
 def test_a_small_dev_shm_is_said_and_the_drive_works(domain_id: int, size: str, word: str) -> None:

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 
 from ilrs_robots.robots.assembly import dds_environment
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Graph:

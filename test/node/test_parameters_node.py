@@ -173,7 +173,7 @@ def test_a_wrong_value_at_start_ends_the_program_with_a_sentence(domain_id: int)
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 1
     words = r"max_speed_mps.*Max: 20\.0, value: 99\.0.*\[m/s\]"

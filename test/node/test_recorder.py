@@ -48,7 +48,7 @@ STATUS = "/rover/navigate_to_pose/_action/status"
 COUNT = 30
 
 
-def wait_until(condition, what, timeout_s=20.0):
+def wait_until(condition, what, timeout_s=60.0):
     """Poll a condition on the graph."""
     end = time.monotonic() + timeout_s
     while not condition():
@@ -131,7 +131,7 @@ class Rover:
 
     def close(self):
         self.executor.shutdown()
-        self.thread.join(timeout=5.0)
+        self.thread.join(timeout=30.0)
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 
@@ -165,7 +165,7 @@ def start_recorder(bag: Path, **parameters):
 def stop(process, number):
     process.send_signal(number)
     try:
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     return output
@@ -224,7 +224,7 @@ def test_only_what_is_wanted_is_recorded_until_sigterm(rover, tmp_path):
 
 def test_an_existing_folder_is_refused_in_one_line(domain, tmp_path):
     process = start_recorder(tmp_path)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "exists already" in output
     assert "Traceback" not in output

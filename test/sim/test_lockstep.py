@@ -25,7 +25,7 @@ def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not() -> None:
     assert digests[0] != digests[2]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(700)
 def test_it_reaches_a_goal_behind_obstacles() -> None:
     site, terrain = load_site("demo")
     assert site.goal_m is not None

@@ -35,8 +35,8 @@ CLOUD_BYTES = 2_900_000
 CLOUDS = 100
 PERIOD_S = 0.1
 ARRIVE = 90
-"""Of the clouds. 100 arrive on a machine with nothing else to do, a few are lost where it stalls for
-half a second; with the default transport it is one in five."""
+"""Of the clouds. All arrive on a machine with nothing else to do, a few are lost where it stalls
+for half a second; with the default transport it is one in five."""
 WAIT_S = 60.0
 
 

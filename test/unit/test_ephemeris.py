@@ -17,6 +17,19 @@ HORIZONS = (
     ("2024-08-12T00:00:00Z", 29.321225, 1.240311),
     ("2024-08-12T01:00:00Z", 28.812252, 1.253037),
 )
+# JPL's DE421 with its own librations, turned into MOON_ME, light time and aberration included; the
+# same computation meets the Horizons rows above to 0.00001 deg. UTC, latitude, longitude, then
+# azimuth, elevation (deg), distance (km) of Sun and of Earth.
+DE421 = (
+    ("2020-01-01T00:00:00Z", -89.9, 0.0, 114.55724, 0.00266, 146936135.3, 0.77248, -6.5046,
+     404016.6),
+    ("2033-07-04T06:00:00Z", -45.0, 170.0, 279.38385, 11.42733, 152059627.3, 193.96389, -45.43343,
+     405286.6),
+    ("2035-01-15T00:00:00Z", -89.45, -137.49, 248.75092, -1.43552, 146971697.6, 131.36387,
+     -1.87573, 382661.0),
+    ("2049-11-20T18:30:00Z", 12.0, -60.0, 265.62264, 19.53068, 147588710.2, 91.45775, 34.94885,
+     392971.4),
+)  # fmt: skip
 HIGHEST_SUBSOLAR_DEG = 1.59
 """Largest latitude of the point under the Sun, 2020 to 2060."""
 RNG = np.random.default_rng(5)
@@ -31,6 +44,17 @@ def test_the_sun_stands_where_jpl_horizons_puts_it(time, azimuth_deg, elevation_
     seen = sun(utc_seconds(time), deg(-87.2), deg(62.8))
     assert np.degrees(seen.azimuth_rad) == pytest.approx(azimuth_deg, abs=0.002)
     assert np.degrees(seen.elevation_rad) == pytest.approx(elevation_deg, abs=0.002)
+
+
+@pytest.mark.parametrize("row", DE421, ids=[row[0] for row in DE421])
+def test_sun_and_earth_stand_where_jpls_ephemeris_and_librations_put_them(row) -> None:
+    time, lat, lon = utc_seconds(row[0]), *deg(row[1:3])
+    for seen, (azimuth, elevation, distance_km) in ((sun(time, lat, lon), row[3:6]),
+                                                    (earth(time, lat, lon), row[6:9])):  # fmt: skip
+        across = (np.degrees(seen.azimuth_rad) - azimuth) * math.cos(math.radians(elevation))
+        assert abs(across) < 0.006
+        assert np.degrees(seen.elevation_rad) == pytest.approx(elevation, abs=0.006)
+        assert seen.distance_m == pytest.approx(distance_km * 1e3, rel=2e-4)
 
 
 def test_many_times_and_places_at_once_give_what_each_gives_alone() -> None:

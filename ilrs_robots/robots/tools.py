@@ -94,8 +94,8 @@ def joystick_tools(
         max_yaw_rate_rps: yaw rate at full deflection, rad/s.
         use_sim_time: whether time comes from ``/clock``: the gate looks at the stamps.
     """
-    clock = {"use_sim_time": use_sim_time}
-    scale = {
+    clock: dict[str, ParameterValue] = {"use_sim_time": use_sim_time}
+    scale: dict[str, ParameterValue] = {
         "scale_linear.x": max_speed_mps,
         "scale_angular.yaw": max_yaw_rate_rps,
         "frame": base_frame(robot),

@@ -15,7 +15,7 @@ from typing import Final
 
 import yaml
 
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import RobotModel, RoverModel
 
 GZ_TO_ROS: Final = "GZ_TO_ROS"
 ROS_TO_GZ: Final = "ROS_TO_GZ"
@@ -95,7 +95,7 @@ def robot_bridges(
 
     Args:
         robot: namespace.
-        model: wheels and which of them are steered.
+        model: a rover's wheels take commands, and those that are steered take angles.
         lidar_fallback: whether the fallback publishes the lidar's points instead of Gazebo.
     """
     sensors = [
@@ -109,8 +109,11 @@ def robot_bridges(
         for name, ros, gz, queue, sensor in sensors
         if not (lidar_fallback and name == "lidar/points")
     ]
-    commands = [wheel_command_topic(robot, f"{name}_wheel") for name in model.wheels.names]
-    commands += [steer_command_topic(robot, f"{name}_steer") for name in model.wheels.steered]
+    commands = []
+    if isinstance(model, RoverModel):
+        wheels = model.wheels
+        commands += [wheel_command_topic(robot, f"{name}_wheel") for name in wheels.names]
+        commands += [steer_command_topic(robot, f"{name}_steer") for name in wheels.steered]
     found += [
         Bridge(topic, "std_msgs/msg/Float64", topic, "gz.msgs.Double", ROS_TO_GZ, queue=1)
         for topic in commands

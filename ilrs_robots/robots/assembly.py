@@ -171,6 +171,12 @@ def simulation_process(
     return ProcessSpec("sim", "embedded_sim", "", ("embedded_sim",), parameters, essential=True)
 
 
+def gazebo_drive_process(site: str, robot: str) -> ProcessSpec:
+    """What turns a rover's ``cmd_vel`` into wheel speeds and steering angles in Gazebo."""
+    parameters: dict[str, ParameterValue] = {"site": site, "robot": robot, "use_sim_time": True}
+    return ProcessSpec(f"{robot}.drive", "gazebo_drive", robot, ("gazebo_drive",), parameters)
+
+
 def recorder_process(output: Path, *, use_sim_time: bool) -> ProcessSpec:
     """The bag recorder."""
     parameters: dict[str, ParameterValue] = {

@@ -12,6 +12,7 @@ from ilrs_robots import __version__
 from ilrs_robots.cli.demo import demo
 from ilrs_robots.cli.docs import docs
 from ilrs_robots.cli.sim import sim
+from ilrs_robots.cli.worlds import site
 from ilrs_robots.core.errors import IlrsError
 
 
@@ -24,6 +25,7 @@ def cli() -> None:
 cli.add_command(sim)
 cli.add_command(demo)
 cli.add_command(docs)
+cli.add_command(site)
 
 
 def main() -> int:

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError, TerrainError
+from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.surface import Surface
 from ilrs_robots.core.types import FloatArray, GridSpec
 
@@ -46,7 +48,7 @@ class BakeConfig:
     )
     spacing_m: float = param(0.25, doc="distance between samples", unit="m", low=0.05, high=10.0)
     rock_min_m: float = param(
-        0.08, doc="rocks that stand out less are left out", unit="m", low=0.0, high=5.0
+        0.1, doc="rocks that stand out less are left out", unit="m", low=0.0, high=5.0
     )
     rock_limit: int = param(400, doc="largest number of rocks, tallest first", low=0, high=5000)
 
@@ -157,7 +159,7 @@ class Heightmap:
     @property
     def spec(self) -> GridSpec:
         """Where the samples are, as a grid whose row 0 has the lowest y."""
-        half = 0.5 * (self.samples - 1) * self.spacing_m
+        half = self.reach_m
         return GridSpec(-half, -half, self.spacing_m, self.samples, self.samples)
 
     @property
@@ -166,6 +168,19 @@ class Heightmap:
         share = self.pixels[::-1].astype(np.float64) / FULL_SCALE
         heights: FloatArray = self.low_m + self.relief_m * share
         return heights
+
+    @property
+    def reach_m(self) -> float:
+        """How far the samples reach from map's origin along x and y."""
+        return 0.5 * (self.samples - 1) * self.spacing_m
+
+    def height(self, xy_m: ArrayLike) -> FloatArray:
+        """Bilinear height at (N, 2) places in metres, (N,) float64; NaN beyond the samples."""
+        return self._dem.height(xy_m)
+
+    @cached_property
+    def _dem(self) -> Dem:
+        return Dem(self.heights_m.astype(np.float32), self.spec)
 
 
 def bake(

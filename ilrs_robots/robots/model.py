@@ -77,10 +77,11 @@ class RoverModel(RobotModel):
     crew: CrewConfig | None = param(None, doc="people on board")
 
     def __post_init__(self) -> None:
-        """Check the vehicle class and that the suits' colour is known."""
+        """Check the vehicle class and that the suits' colours are known."""
         super().__post_init__()
-        if self.crew is not None and self.crew.colour not in self.visual.colours:
-            raise ConfigError(f"crew: colour {self.crew.colour!r} is not one of visual.colours")
+        for name in () if self.crew is None else (self.crew.colour, self.crew.visor):
+            if name not in self.visual.colours:
+                raise ConfigError(f"crew: colour {name!r} is not one of visual.colours")
 
     @property
     def total_mass_kg(self) -> float:

@@ -33,6 +33,9 @@ class WheelsConfig:
         low=0.05,
         high=5.0,
     )
+    fork_thickness_m: float = param(
+        doc="of the fork that holds the axle", unit="m", low=0.001, high=1.0
+    )
     friction: float = param(doc="tangent of the friction angle", low=0.01, high=2.0)
     slip_per_slope: float = param(
         doc="slip towards the valley per sine of the slope, calibrated", low=0.0, high=5.0
@@ -82,6 +85,9 @@ class RockerBogieConfig:
     rocker_mass_kg: float = param(doc="mass of one rocker", unit="kg", low=0.0, high=1e4)
     bogie_mass_kg: float = param(doc="mass of one bogie", unit="kg", low=0.0, high=1e4)
     arm_thickness_m: float = param(doc="of the arms' rods", unit="m", low=0.001, high=1.0)
+    pivot_damping_nms_per_rad: float = param(
+        doc="in each pivot", unit="N m s/rad", low=0.0, high=1e6
+    )
     max_angle_deg: float = param(doc="stop of each pivot", unit="deg", low=0.0, high=90.0)
     spring_nm_per_rad: float = param(
         doc="of each rocker in place of the differential", unit="N m/rad", low=0.0, high=1e6
@@ -153,6 +159,7 @@ class CrewConfig:
         doc="seated in the suit", unit="m", low=0.1, high=3.0
     )
     colour: str = param(doc="of the suits")
+    visor: str = param(doc="colour of the visors")
     seats_m: dict[str, tuple[float, float, float]] = param(doc="centre of each person", unit="m")
 
     def __post_init__(self) -> None:

@@ -16,8 +16,6 @@ from ilrs_robots.sim.inertia import box_inertia, rods_inertia
 from ilrs_robots.sim.mjcf_parts import add_slide, child, text
 from ilrs_robots.sim.rover_layout import WheelPlace
 
-_PIVOT_DAMPING_SHARE = 0.04
-
 Carriers = dict[str, tuple[ET.Element, FloatArray]]
 """Body that carries wheels, and its origin (3,) in base_link on flat ground, metres; by name."""
 
@@ -107,7 +105,6 @@ def _add_arm(
     arms = model.suspension.rocker_bogie
     assert arms is not None
     stop = math.radians(arms.max_angle_deg)
-    share = model.total_mass_kg / len(model.wheels.positions)
     ET.SubElement(
         body,
         "joint",
@@ -115,7 +112,7 @@ def _add_arm(
         type="hinge",
         axis="0 1 0",
         range=f"{-stop!r} {stop!r}",
-        damping=repr(_PIVOT_DAMPING_SHARE * share),
+        damping=repr(arms.pivot_damping_nms_per_rad),
     )
     centre, inertia = rods_inertia(mass_kg, pivot_m, ends_m, arms.arm_thickness_m)
     ET.SubElement(

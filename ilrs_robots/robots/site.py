@@ -136,6 +136,18 @@ class SiteTerrain:
     prior: Dem
 
 
+def read_site(name: str) -> SiteConfig:
+    """What a site file says, without building the site's terrain.
+
+    Args:
+        name: a name from ``config/sites`` or the path of a site file.
+
+    Raises:
+        ConfigError: the file is wrong; names file, key, value, limit and unit.
+    """
+    return _read(name)[0]
+
+
 def load_placement(site_name: str, robot: str) -> RobotPlacement:
     """A robot's entry in a site file, without building the site's terrain.
 

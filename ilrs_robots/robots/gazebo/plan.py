@@ -67,7 +67,7 @@ class GazeboPlan:
         bridge_parameters: ROS parameters of the bridge, ``config_file`` among them.
         spawns: vehicles for ``ros_gz_sim create``.
         processes: programs of this package that run beside Gazebo (clock, star tracker, Sun,
-            lidar fallback); like all others they take ``use_sim_time`` from here.
+            lidar fallback); without them there is no ``/clock``.
     """
 
     world_name: str
@@ -126,7 +126,7 @@ def gazebo_plan(
         "world": name,
         "ground_m": float(terrain.heightmap.height(np.zeros((1, 2)))[0]),
         "lidar_fallback": lidar_fallback,
-        "use_sim_time": True,
+        "use_sim_time": False,  # it makes the clock
     }
     return GazeboPlan(
         name,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ilrs_robots.core.cloud.self_filter import OwnBox
+from ilrs_robots.core.control.drive import DriveLimits, WheelDrive
 from ilrs_robots.core.control.gate import GateConfig
 from ilrs_robots.core.control.navigator import NavigatorConfig
 from ilrs_robots.core.control.steering import SteeringKinematics
@@ -37,6 +39,32 @@ def kinematics_of(model: RobotModel) -> SteeringKinematics:
         steered,
         wheels.rolling_radius_m,
         float(np.deg2rad(wheels.max_steer_deg)),
+    )
+
+
+def wheel_drive_of(model: RobotModel) -> WheelDrive:
+    """The drive of a rover that stands still; its wheels turn by the true radius.
+
+    Raises:
+        ConfigError: the vehicle has no wheels.
+    """
+    rover = require_rover(model, "driving")
+    wheels, limits = rover.wheels, rover.limits
+    steered = np.array([name in wheels.steered for name in wheels.names])
+    kinematics = SteeringKinematics(
+        wheels.positions_xy_m, steered, wheels.radius_m, math.radians(wheels.max_steer_deg)
+    )
+    return WheelDrive(
+        kinematics,
+        DriveLimits(
+            max_speed_mps=limits.max_speed_mps,
+            max_yaw_rate_rps=limits.max_yaw_rate_rps,
+            max_accel_mps2=limits.max_accel_mps2,
+            max_decel_mps2=limits.max_decel_mps2,
+            max_yaw_accel_rps2=limits.max_yaw_accel_rps2,
+            max_yaw_decel_rps2=limits.max_yaw_decel_rps2,
+            max_wheel_rps=wheels.max_speed_rps,
+        ),
     )
 
 

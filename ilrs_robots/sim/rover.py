@@ -7,21 +7,15 @@ import math
 import mujoco
 import numpy as np
 
-from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.geometry.se3 import rpy_from_quat
 from ilrs_robots.core.types import FloatArray, VelocityCommand
 from ilrs_robots.robots.model import require_rover
+from ilrs_robots.robots.settings import wheel_drive_of
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.evaluation import Evaluation, wheel_load_n, wheel_slip
 from ilrs_robots.sim.rover_layout import suspension_joints, wheel_places
 from ilrs_robots.sim.vehicle import SimRobot, Vehicle
 from ilrs_robots.sim.wheel_contact import WheelContact
-
-ACTUATOR_TIMEOUT_S = 0.25
-"""Simulated time after the last command at which the actuators begin to stop by themselves."""
-
-_ALIGNED_RAD = math.radians(5.0)
-_ASTRAY_RAD = math.radians(30.0)
 
 
 class Rover(Vehicle):
@@ -43,10 +37,7 @@ class Rover(Vehicle):
         )
         super().__init__(robot, model, data, prefix, joint_names)
         self._steered = np.array([place.steered for place in self._places])
-        self.kinematics = SteeringKinematics(
-            wheels.positions_xy_m, self._steered, wheels.radius_m,
-            math.radians(wheels.max_steer_deg),
-        )  # fmt: skip
+        self.drive = wheel_drive_of(rover)
         self._wheel_qpos = self._joint_qpos[: len(names)]
         self._wheel_dof = self._joint_dof[: len(names)]
         self._steer_qpos = self._joint_qpos[len(names) : len(names) + len(steered)]
@@ -57,9 +48,6 @@ class Rover(Vehicle):
         self.contact = WheelContact(
             model, prefix, wheels.names, wheels.radius_m, load, config.contact
         )
-        self.v_mps = self.w_rps = 0.0
-        self._command = (0.0, 0.0)
-        self._deadline_ns: int | None = None
 
     def _find_servos(self, prefix: str) -> None:
         m = self._model
@@ -75,35 +63,16 @@ class Rover(Vehicle):
 
     def command(self, command: VelocityCommand, now_ns: int) -> None:
         """Take a command at simulated time ``now_ns``; it is clipped to the limits."""
-        limits = self._rover.limits
-        v = min(max(command.linear_mps, -limits.max_speed_mps), limits.max_speed_mps)
-        w = min(max(command.angular_rps, -limits.max_yaw_rate_rps), limits.max_yaw_rate_rps)
-        scale = self.kinematics.speed_scale(v, w, self._rover.wheels.max_speed_rps)
-        self._command = (scale * v, scale * w)
-        self._deadline_ns = now_ns + round(ACTUATOR_TIMEOUT_S * 1e9)
+        self.drive.command(command, now_ns)
 
     def actuate(self, now_ns: int, period_s: float) -> None:
         """Set the servos for the coming period."""
-        limits = self._rover.limits
-        if self._deadline_ns is not None and now_ns + round(period_s * 1e9) > self._deadline_ns:
-            self._deadline_ns, self._command = None, (0.0, 0.0)
-        v, w = self._command
-        angles = self._wheel_angles()
-        share = 1.0
-        if v or w:
-            wanted, _ = self.kinematics.inverse(v, w, angles)
-            self._steer_towards(wanted, period_s)
-            astray = float(np.max(np.abs(wanted - angles), initial=0.0))
-            share = (_ASTRAY_RAD - astray) / (_ASTRAY_RAD - _ALIGNED_RAD)
-            share = min(max(share, 0.0), 1.0)
-        else:
+        wanted = self.drive.step(now_ns, period_s, self._wheel_angles())
+        if wanted.steer_rad is None:
             self._data.ctrl[self._steer_ctrl] = 0.0
-        speed_up, slow_down = limits.max_accel_mps2, limits.max_decel_mps2
-        self.v_mps = _ramp(self.v_mps, share * v, speed_up * period_s, slow_down * period_s)
-        speed_up, slow_down = limits.max_yaw_accel_rps2, limits.max_yaw_decel_rps2
-        self.w_rps = _ramp(self.w_rps, share * w, speed_up * period_s, slow_down * period_s)
-        speeds = self.kinematics.wheel_speeds(self.v_mps, self.w_rps, angles)
-        self._data.ctrl[self._drive_ctrl] = speeds
+        else:
+            self._steer_towards(wanted.steer_rad, period_s)
+        self._data.ctrl[self._drive_ctrl] = wanted.wheel_rps
         self._stop_windup()
 
     def _wheel_angles(self) -> FloatArray:
@@ -147,13 +116,4 @@ class Rover(Vehicle):
 
     def state(self) -> bytes:
         """What of the vehicle's state MuJoCo does not hold."""
-        own = [self.v_mps, self.w_rps, *self._command, float(self._deadline_ns or -1)]
-        return np.concatenate((own, self.contact.state())).tobytes()
-
-
-def _ramp(value: float, target: float, faster: float, slower: float) -> float:
-    """Move towards the target; towards zero by ``slower``, away from it by ``faster``."""
-    if value * target < 0.0:
-        target = 0.0
-    step = slower if abs(target) < abs(value) else faster
-    return value + min(max(target - value, -step), step)
+        return np.concatenate((self.drive.state(), self.contact.state())).tobytes()

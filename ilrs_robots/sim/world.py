@@ -13,6 +13,7 @@ import mujoco
 import numpy as np
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
+from ilrs_robots.core.control.drive import ACTUATOR_TIMEOUT_S
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_rotate
 from ilrs_robots.core.types import (
@@ -27,7 +28,7 @@ from ilrs_robots.sim.evaluation import Evaluation
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.hopper import Hopper
 from ilrs_robots.sim.hopper_mjcf import add_hopper
-from ilrs_robots.sim.rover import ACTUATOR_TIMEOUT_S, Rover
+from ilrs_robots.sim.rover import Rover
 from ilrs_robots.sim.rover_layout import ContactBits
 from ilrs_robots.sim.rover_mjcf import add_rover
 from ilrs_robots.sim.suite import SensorEvent, SensorSuite

@@ -107,8 +107,9 @@ def test_gazebos_ground_is_the_sites_ground_at_centre_and_corners(
     points = engine(world, rows, cols)  # type: ignore[operator]
     true = site[1].height(points[:, :2])
     np.testing.assert_allclose(points[:, 2], true, atol=1e-3)
-    slope = np.degrees(np.arctan(0.25 / 0.25 * 0.02))  # a shift by one cell would show
-    assert np.abs(site[1].height(points[:, :2] + [0.25, 0.0]) - true).max() > math.radians(slope)
+    inside = np.abs(points[:, 0]) < 127.0
+    shifted = site[1].height(points[inside, :2] + [0.25, 0.0])
+    assert np.abs(shifted - true[inside]).max() > 0.02  # one cell off would show
     middle = np.flatnonzero((rows == n // 2) & (cols == n // 2))
     np.testing.assert_allclose(points[middle, :2], 0.0, atol=1e-9)
 
@@ -213,12 +214,10 @@ def test_the_sun_rises_and_sets_as_time_passes(site: tuple[SiteConfig, Surface])
     yaw = np.unwrap([math.atan2(-light.direction[1], -light.direction[0]) for light in seen[:5]])
     rate = np.degrees(np.diff(yaw)) / 5.0
     np.testing.assert_allclose(rate, 360.0 / 29.53, rtol=0.1)  # near the south pole: to the left
-    # From 2 km up one sees 2.75 degrees below the horizontal.
-    assert SiteSun(site[0], 2000.0).at(60 * 86400.0).elevation_rad < 0.0
-    assert any(
-        SiteSun(site[0], 2000.0).at(d * 86400.0).intensity > year.at(d * 86400.0).intensity
-        for d in range(0, 60, 3)
-    )
+    # From 2 km up one sees 2.75 degrees below the horizontal: the Sun stays up for longer.
+    high = SiteSun(site[0], 2000.0)
+    days = [day * 86400.0 for day in range(0, 200, 4)]
+    assert sum(high.at(t).intensity for t in days) > sum(year.at(t).intensity for t in days)
 
 
 def test_names_are_unique_and_nothing_is_fetched() -> None:

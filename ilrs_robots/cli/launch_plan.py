@@ -79,7 +79,7 @@ def site_plan(
     robots = chosen_robots(site, args.names("robots"))
     others, remarks = programs_around(args, site, robots, folder, machine, simulated=simulated)
     if simulator == "gazebo":
-        others = [*gazebo_programs(args, site, robots, folder, machine, progress), *others]
+        others = [*gazebo_programs(args, site, name, robots, folder, machine, progress), *others]
     ours = site_processes(
         site,
         name,
@@ -133,9 +133,9 @@ def gazebo_only_plan(
         IlrsError: see ``site_plan``.
     """
     args = Arguments(arguments)
-    site, _name, _seed = _site(args)
+    site, name, _seed = _site(args)
     robots = chosen_robots(site, args.names("robots"))
-    programs = gazebo_programs(args, site, robots, folder, machine, progress)
+    programs = gazebo_programs(args, site, name, robots, folder, machine, progress)
     return _plan(args, programs, [], folder, machine)
 
 

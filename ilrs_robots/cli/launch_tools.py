@@ -33,6 +33,7 @@ def foreign_state_publisher(machine: Machine) -> bool:
 def gazebo_programs(
     args: Arguments,
     site: SiteConfig,
+    name: str,
     robots: tuple[str, ...],
     folder: Path,
     machine: Machine,
@@ -43,6 +44,7 @@ def gazebo_programs(
     Args:
         args: of the launch file.
         site: the loaded site.
+        name: what processes shall load as the site.
         robots: names of those that run.
         folder: for generated files.
         machine: where it runs.
@@ -52,7 +54,7 @@ def gazebo_programs(
         IlrsError: Gazebo or a display is missing, or the world cannot be made.
     """
     for package in ("ros_gz_sim", "ros_gz_bridge"):
-        machine.require_package(package, "sim:=gazebo", WORKS_NOW)
+        machine.require_package(package, "sim:=gazebo", WORKS_NOW, source="ros_gz")
     if not machine.has_command("gz"):
         raise ConfigError(
             "sim:=gazebo: the command gz is not on the PATH. Source the ROS distribution's "
@@ -64,7 +66,7 @@ def gazebo_programs(
     from ilrs_robots.robots.description import urdf_of  # xacro is loaded where it is needed
 
     plan = gazebo_plan(
-        args.text("site"),
+        name,
         robots,
         seed=args.optional_int("seed", low=0),
         lidar_fallback=args.choice("lidar", ("gazebo", "raycast")) == "raycast",
@@ -81,7 +83,7 @@ def gazebo_programs(
     return [
         *tools.gazebo_tools(plan, descriptions, headless=headless, environment=environment),
         *plan.processes,
-        *(gazebo_drive_process(args.text("site"), rover) for rover in rovers),
+        *(gazebo_drive_process(name, rover) for rover in rovers),
     ]
 
 

@@ -36,20 +36,21 @@ class Machine:
         """Whether a window can be opened."""
         return any(self.environment.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
 
-    def require_package(self, name: str, what: str, otherwise: str) -> None:
+    def require_package(self, name: str, what: str, otherwise: str, source: str = "") -> None:
         """Refuse what needs a package that is not there.
 
         Args:
             name: the package.
             what: argument that asks for it.
             otherwise: what works without it.
+            source: package to install for it; itself, if empty.
 
         Raises:
             ConfigError: in one line: what is missing, how to get it, what works now.
         """
         if not self.has_package(name):
             distro = self.environment.get("ROS_DISTRO") or "<distribution>"
-            debian = f"ros-{distro}-{name.replace('_', '-')}"
+            debian = f"ros-{distro}-{(source or name).replace('_', '-')}"
             raise ConfigError(
                 f"{what}: the package {name} is not installed. Install it with "
                 f"`sudo apt install {debian}`, or use {otherwise}"

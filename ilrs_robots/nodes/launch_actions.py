@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -116,6 +117,10 @@ def planned(make: Callable[[dict[str, str], Path], Plan]) -> OpaqueFunction:
     return OpaqueFunction(function=start)
 
 
+FOLLOW: Final = "setpriv --pdeathsig INT --"
+"""Lets the kernel end a program of others when launch dies without saying so (util-linux)."""
+
+
 def actions_of(plan: Plan, *, prefixed: bool = False) -> list[Action]:
     """The plan's environment, remarks and processes as actions.
 
@@ -127,9 +132,11 @@ def actions_of(plan: Plan, *, prefixed: bool = False) -> list[Action]:
     environment = dict(plan.environment)
     if not prefixed:
         environment[SUPERVISED] = str(os.getpid())
+    follow = {} if prefixed or shutil.which("setpriv") is None else {"prefix": FOLLOW}
     settings: list[Action] = [SetEnvironmentVariable(k, v) for k, v in environment.items()]
     remarks: list[Action] = [LogInfo(msg=f"{PACKAGE}: {line}") for line in plan.remarks]
-    return [*settings, *remarks, *(_Post(plan, spec).action() for spec in plan.processes)]
+    posts = (_Post(plan, spec, follow) for spec in plan.processes)
+    return [*settings, *remarks, *(post.action() for post in posts)]
 
 
 @dataclass
@@ -138,6 +145,7 @@ class _Post:
 
     plan: Plan
     spec: ProcessSpec | ToolSpec
+    follow: Mapping[str, str]
     life: int = 1
     deaths: deque[float] = field(default_factory=deque)
 
@@ -145,7 +153,7 @@ class _Post:
         """The action that runs it, and knows what to do when it ends."""
         if isinstance(self.spec, ProcessSpec):
             return _our_process(self.spec, self.plan.log_level, **self._fate())
-        return _their_process(self.spec, self.plan.log_level, **self._fate())
+        return _their_process(self.spec, self.plan.log_level, **self.follow, **self._fate())
 
     @property
     def _returns(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -260,7 +260,8 @@ class _Direction:
         if self.far is None:
             return scale, np.empty((0, 4))
         step = self.far.spec.resolution_m / (scale * float(np.abs(way).max()))
-        arc = np.arange(1, math.ceil(self.settings.far_range_m / step) + 1) * step / MOON_RADIUS_M
+        samples = math.ceil(self.settings.far_range_m / step)
+        arc: Any = np.arange(1.0, samples + 1.0) * step / MOON_RADIUS_M
         if self.frame is None:
             ahead = arc[:, None] * MOON_RADIUS_M * way
         else:
@@ -270,10 +271,11 @@ class _Direction:
         inside = self.far.contains(ahead + middle)
         if inside.any():
             keep = int(np.flatnonzero(inside)[-1]) + 1
-            ahead, arc = ahead[:keep], arc[:keep]
+            ahead = ahead[:keep]
+            arc = arc[:keep]
         distance = half_m + np.hypot(ahead[:, 0], ahead[:, 1])
-        arc = half_m / (scale * MOON_RADIUS_M) + arc
-        return scale, np.column_stack((ahead + half_m * way, distance, arc))
+        from_start = half_m / (scale * MOON_RADIUS_M) + arc
+        return scale, np.column_stack((ahead + half_m * way, distance, from_start))
 
 
 def _exact_direction(yaw_rad: float) -> tuple[float, float]:

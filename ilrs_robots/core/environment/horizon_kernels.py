@@ -58,7 +58,8 @@ def _steepest(hull: np.ndarray, n: int, x: float, y: float) -> float:
             high = middle - 1
         else:
             low = middle
-    return (hull[low, 1] - y) / (hull[low, 0] - x)
+    slope: float = (hull[low, 1] - y) / (hull[low, 0] - x)
+    return slope
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -79,7 +80,8 @@ def _between(z: np.ndarray, y: float, u: int) -> float:
     f = min(max(y - i, 0.0), 1.0)
     if f < 1e-9 or i + 1 >= z.shape[0]:
         return float(z[i, u])
-    return (1.0 - f) * z[i, u] + f * z[i + 1, u]
+    height: float = (1.0 - f) * z[i, u] + f * z[i + 1, u]
+    return height
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -20,6 +20,8 @@ from numpy.typing import ArrayLike
 
 from ilrs_robots.core.constants import MOON_RADIUS_M
 from ilrs_robots.core.environment.ephemeris import EphemerisError
+from ilrs_robots.core.errors import TerrainError
+from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import FloatArray
 
 POLAR_FROM_RAD: Final = math.radians(60.0)
@@ -61,6 +63,42 @@ class SiteFrame:
         polar = cls(math.copysign(math.pi / 2.0, latitude_rad), 0.0)
         x, y = polar.map_of(latitude_rad, longitude_rad)
         return cls(polar.centre_latitude_rad, 0.0, float(x), float(y))
+
+    @classmethod
+    def of_dem(cls, dem: Dem, latitude_rad: float, longitude_rad: float) -> SiteFrame:
+        """The frame of a DEM: that of its own projection, or of the site where it has none.
+
+        Args:
+            dem: in ``map``; ``provenance["origin_xy_m"]`` says what its reader subtracted.
+            latitude_rad: of the site's reference point, for a DEM on a local plane.
+            longitude_rad: likewise.
+
+        Raises:
+            TerrainError: the DEM's projection is not stereographic.
+            EphemerisError: the site is not on the Moon.
+        """
+        if dem.projection is None:
+            return cls.of_site(latitude_rad, longitude_rad)
+        from rasterio.crs import CRS
+
+        told = CRS.from_wkt(dem.projection).to_dict()
+        if told.get("proj") != "stere":
+            raise TerrainError(
+                f"projection {told.get('proj', 'unknown')!r}: directions are known in "
+                "stereographic maps only; reproject the terrain"
+            )
+        centre = math.radians(float(told.get("lat_0", 0.0)))
+        scale = float(told.get("k", told.get("k_0", 1.0)))
+        if "lat_ts" in told:
+            scale *= 0.5 * (1.0 + abs(math.sin(math.radians(float(told["lat_ts"])))))
+        shift = dem.provenance.get("origin_xy_m", (0.0, 0.0))
+        return cls(
+            centre,
+            math.radians(float(told.get("lon_0", 0.0))),
+            float(shift[0]) - float(told.get("x_0", 0.0)),
+            float(shift[1]) - float(told.get("y_0", 0.0)),
+            scale,
+        )
 
     def map_of(
         self, latitude_rad: ArrayLike, longitude_rad: ArrayLike

@@ -71,7 +71,7 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
         self._seed = int(declare_one(self, "seed", 1, "seed of terrain and sensors"))
         names = str(declare_one(self, "robots", "", "comma-separated robots, empty for all"))
         world = str(declare_one(self, "world", "", "name of Gazebo's world, empty for the site's"))
-        ground_m = float(declare_one(self, "ground_m", 0.0, "height of the site's ground"))
+        ground_m = float(declare_one(self, "ground_m", 0.0, "height of the site's ground [m]"))
         fallback = bool(declare_one(self, "lidar_fallback", False, "cast the lidars' rays here"))
         site = read_site(site_name)
         self._robots = [n for n in names.split(",") if n] or [r.name for r in site.robots]

@@ -17,7 +17,8 @@ def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None
 
     Args:
         path: of the file.
-        image: (rows, cols) uint8 or uint16, or (rows, cols, 3) uint8 red, green, blue.
+        image: (rows, cols) uint8 or uint16, or (rows, cols, 3) uint8 red, green, blue; pixel
+            values without a unit.
 
     Raises:
         TerrainError: the file cannot be written.

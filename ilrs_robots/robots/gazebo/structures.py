@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,7 +21,7 @@ def number(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def numbers(values: FloatArray | list[float]) -> str:
+def numbers(values: Iterable[float]) -> str:
     """Numbers with a blank between them."""
     return " ".join(number(float(v)) for v in values)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from ilrs_robots.cli.launch_arguments import Arguments
 from ilrs_robots.cli.launch_tools import (
@@ -31,6 +32,8 @@ from ilrs_robots.robots.assembly import (
 )
 from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.tools import ToolSpec
+
+LEVELS: Final = ("debug", "info", "warn", "error", "fatal")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def site_plan(
     Raises:
         IlrsError: an argument is wrong, or the machine lacks something, in one line.
     """
-    args = Arguments(arguments)
+    args = _checked(arguments)
+    rtf = args.number("rtf", low=0.0)
     simulator = args.choice("sim", ("gazebo", "mujoco", "none"))
     use_sim_time = args.choice("use_sim_time", ("auto", "true", "false"))
     simulated = simulator != "none" if use_sim_time == "auto" else use_sim_time == "true"
@@ -85,7 +89,7 @@ def site_plan(
         name,
         seed,
         robots=robots,
-        rtf=args.number("rtf", low=0.0),
+        rtf=rtf,
         record=_record(args),
         composed=args.flag("composed"),
         state_dir=_state(folder),
@@ -103,7 +107,7 @@ def robot_plan(arguments: Mapping[str, str], folder: Path, machine: Machine) -> 
     Raises:
         IlrsError: see ``site_plan``.
     """
-    args = Arguments(arguments)
+    args = _checked(arguments)
     simulated = args.flag("use_sim_time")
     site, name, seed = _site(args)
     (robot,) = chosen_robots(site, (args.text("robot"),))
@@ -132,7 +136,7 @@ def gazebo_only_plan(
     Raises:
         IlrsError: see ``site_plan``.
     """
-    args = Arguments(arguments)
+    args = _checked(arguments)
     site, name, _seed = _site(args)
     robots = chosen_robots(site, args.names("robots"))
     programs = gazebo_programs(args, site, name, robots, folder, machine, progress)
@@ -147,7 +151,8 @@ def replay_plan(arguments: Mapping[str, str], folder: Path, machine: Machine) ->
     """
     from ilrs_robots.cli.bag_topics import sensor_topics
 
-    args = Arguments(arguments)
+    args = _checked(arguments)
+    rate, delay_s = args.number("rate", low=0.01), args.number("delay", low=0.0)
     site, name, seed = _site(args)
     machine.require_package("ros2bag", "replay", "`ilrs` on the bag where it stands")
     bag = Path(args.text("bag")).expanduser()
@@ -176,11 +181,21 @@ def replay_plan(arguments: Mapping[str, str], folder: Path, machine: Machine) ->
     player = tools.bag_player_tool(
         bag,
         played,
-        rate=args.number("rate", low=0.01),
-        delay_s=args.number("delay", low=0.0),
+        rate=rate,
+        delay_s=delay_s,
     )
     others, remarks = programs_around(args, site, robots, folder, machine, simulated=True)
     return _plan(args, [*ours, *others, player], remarks, folder, machine)
+
+
+def _checked(arguments: Mapping[str, str]) -> Arguments:
+    """The arguments, after a look at those that cost nothing to check."""
+    args = Arguments(arguments)
+    args.number("respawn_delay", low=0.0)
+    args.choice("log_level", LEVELS)
+    for name in ("respawn", "network", "composed", "autostart"):
+        args.flag(name)
+    return args
 
 
 def _site(args: Arguments) -> tuple[SiteConfig, str, int]:
@@ -239,5 +254,5 @@ def _plan(
         tuple(said),
         respawn=args.flag("respawn"),
         policy=policy,
-        log_level=args.choice("log_level", ("debug", "info", "warn", "error", "fatal")),
+        log_level=args.choice("log_level", LEVELS),
     )

@@ -11,11 +11,11 @@ from typing import Final
 
 from ilrs_robots.cli.launch_arguments import Arguments
 from ilrs_robots.cli.machine import Machine
+from ilrs_robots.cli.own_packages import see_own_packages
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.paths import share_dir
 from ilrs_robots.robots import tools
 from ilrs_robots.robots.assembly import ProcessSpec, gazebo_drive_process
-from ilrs_robots.robots.gazebo.plan import gazebo_plan
 from ilrs_robots.robots.layouts import foxglove_layout, rviz_layout
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.site import SiteConfig
@@ -63,7 +63,9 @@ def gazebo_programs(
     headless = args.flag("headless")
     if not headless:
         machine.require_display("headless:=false", "headless:=true")
-    from ilrs_robots.robots.description import urdf_of  # xacro is loaded where it is needed
+    see_own_packages("sim:=gazebo", WORKS_NOW)
+    from ilrs_robots.robots.description import urdf_of
+    from ilrs_robots.robots.gazebo.plan import gazebo_plan
 
     plan = gazebo_plan(
         name,

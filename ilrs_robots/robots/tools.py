@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ilrs_robots.robots.assembly import ParameterValue
-from ilrs_robots.robots.gazebo.plan import GazeboPlan, Spawn
 from ilrs_robots.robots.steps import base_frame
 
+if TYPE_CHECKING:
+    from ilrs_robots.robots.gazebo.plan import GazeboPlan, Spawn
+
+LINKS_RATE_HZ: Final = 5.0
+"""Of wheels and arms in /tf: they are for the eye, and every process takes each message."""
 CLOCK_RATE_HZ: Final = 25.0
 """Of /clock in a replay, as in the simulators (docs/frames_and_topics.md)."""
 
@@ -71,6 +75,7 @@ def state_publisher_tool(robot: str, urdf: str, *, use_sim_time: bool) -> ToolSp
         parameters={
             "robot_description": urdf,
             "frame_prefix": f"{robot}/",
+            "publish_frequency": LINKS_RATE_HZ,
             "use_sim_time": use_sim_time,
         },
         respawn=True,

@@ -167,6 +167,9 @@ def test_systems_are_gazebos_and_none_of_them_knows_air(world: ElementTree.Eleme
     assert text(world, "plugin[@filename='gz-sim-sensors-system']/render_engine") == "ogre2"
     assert text(world, "physics/dart/collision_detector") in {"ode", "bullet"}  # not fcl
     assert values(world, "physics/max_step_size")[0] <= 0.005
+    friction = "model[@name='terrain']/link/collision/surface/friction/ode"
+    for name in ("mu", "mu2"):  # the smaller one of two counts: the ground's must not be it
+        assert values(world, f"{friction}/{name}")[0] >= 1.0
 
 
 def test_coordinates_are_the_spheres_and_the_maps(world: ElementTree.Element) -> None:

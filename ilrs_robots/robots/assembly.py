@@ -14,6 +14,7 @@ from typing import Final
 
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.paths import share_dir
+from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.site import SiteConfig
 
 PACKAGE: Final = "ilrs_robots"
@@ -119,6 +120,7 @@ def robot_processes(
     autostart: bool = True,
     state_publisher: bool = True,
     state_dir: Path | None = None,
+    drives: bool = True,
 ) -> list[ProcessSpec]:
     """Processes of one vehicle: its nodes and, always on its own, the command gate.
 
@@ -132,6 +134,7 @@ def robot_processes(
         state_publisher: whether our own node publishes the sensors' places; not where a
             ``robot_state_publisher`` does.
         state_dir: folder where processes keep what they need after a restart, or None.
+        drives: whether it is a rover; what does not drive has its description only.
     """
     common: dict[str, ParameterValue] = {
         "site": site,
@@ -141,8 +144,9 @@ def robot_processes(
         "autostart": autostart,
         **_state(state_dir),
     }
-    nodes = tuple(n for n in ROBOT_NODES if state_publisher or n != "state_publisher")
-    groups = [nodes] if composed else [(node,) for node in nodes]
+    wanted = ROBOT_NODES if drives else ("state_publisher",)
+    nodes = tuple(n for n in wanted if state_publisher or n != "state_publisher")
+    groups = [nodes] if composed and nodes else [(node,) for node in nodes]
     specs = [
         ProcessSpec(
             name=robot if composed else f"{robot}.{group[0]}",
@@ -153,7 +157,9 @@ def robot_processes(
         )
         for group in groups
     ]
-    specs.append(ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common))
+    if drives:
+        gate = ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common)
+        specs.append(gate)
     return specs
 
 
@@ -256,6 +262,7 @@ def site_processes(
             autostart=autostart,
             state_publisher=state_publisher,
             state_dir=state_dir,
+            drives=isinstance(site.robot(name).load_model(), RoverModel),
         )
     if record is not None:
         specs.append(recorder_process(record, use_sim_time=use_sim_time))

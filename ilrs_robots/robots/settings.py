@@ -150,6 +150,7 @@ def own_boxes_of(model: RobotModel, margin_m: float) -> tuple[OwnBox, ...]:
     boxes = [_upper_box(model, margin_m)]
     if isinstance(model, RoverModel):
         boxes += _wheel_boxes(model, margin_m)
+        boxes += _arm_boxes(model, margin_m)
     if isinstance(model, HopperModel):
         radius = model.legs.foot_radius_m + margin_m
         for name, (x, y, z) in model.legs.feet_m.items():
@@ -183,6 +184,27 @@ def _wheel_boxes(model: RoverModel, margin_m: float) -> list[OwnBox]:
             wide = max(long, wide)
         low = (x - long, y - wide, 2.0 * margin_m)
         boxes.append(_box(low, (x + long, y + wide, 2.0 * wheels.radius_m + margin_m)))
+    return boxes
+
+
+def _arm_boxes(model: RoverModel, margin_m: float) -> list[OwnBox]:
+    """Around what carries the wheels of each side, from hub or pivot up to the kingpins."""
+    wheels, arms, springs = (
+        model.wheels,
+        model.suspension.rocker_bogie,
+        model.suspension.independent,
+    )
+    inner = [0.5 * model.body.size_m[1]]
+    if arms is not None:
+        inner = [arms.rocker_pivot_m[1], arms.bogie_pivot_m[1]]
+    elif springs is not None:
+        inner = [springs.arm_root_y_m]
+    boxes = []
+    for sign in (1.0, -1.0):
+        side = np.array([xy for xy in wheels.positions.values() if sign * xy[1] > 0.0])
+        y = np.sort(sign * np.array([min(inner) - margin_m, np.abs(side[:, 1]).max() + margin_m]))
+        low = (side[:, 0].min() - margin_m, y[0], wheels.radius_m)
+        boxes.append(_box(low, (side[:, 0].max() + margin_m, y[1], wheels.kingpin_z_m + margin_m)))
     return boxes
 
 

@@ -229,10 +229,8 @@ def test_names_are_unique_and_nothing_is_fetched() -> None:
         assert not re.search(r"https?:|fuel|model://|package://|<include", content), path
         root = ElementTree.parse(path).getroot()
         for parent in root.iter():
-            names = [child.get("name") for child in parent if child.get("name")]
-            kinds = [(c.tag, c.get("name")) for c in parent if c.get("name")]
-            assert len(kinds) == len(set(kinds)), (path, parent.tag)
-            assert all(names)
+            names = [c.get("name") for c in parent if c.get("name") and c.tag != "plugin"]
+            assert len(names) == len(set(names)), (path, parent.tag)
         for tag in ("uri", "diffuse", "normal"):
             for holder in root.iter("heightmap"):
                 for named in holder.iter(tag):
@@ -254,7 +252,9 @@ def test_what_stands_in_the_world_stands_on_the_ground(
     rocks = world.find("model[@name='rocks']/link")
     assert rocks is not None
     visuals = {v.get("name"): v for v in rocks.findall("visual")}
-    collisions = {c.get("name"): c for c in rocks.findall("collision")}
+    collisions = {
+        (c.get("name") or "").removesuffix("_collision"): c for c in rocks.findall("collision")
+    }
     assert len(visuals) > 50
     assert visuals.keys() == collisions.keys()
     for name, visual in visuals.items():

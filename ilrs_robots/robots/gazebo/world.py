@@ -157,7 +157,7 @@ def _rocks(rocks: Rocks) -> str:
             f"<material><ambient>{_ROCK_GREY}</ambient><diffuse>{_ROCK_GREY}</diffuse>"
             "<specular>0 0 0 1</specular></material>"
         )
-        parts.append(f'<collision name="{name}">{pose}{shape}</collision>')
+        parts.append(f'<collision name="{name}_collision">{pose}{shape}</collision>')
         parts.append(f'<visual name="{name}">{pose}{shape}{looks}</visual>')
     return "\n".join(parts)
 

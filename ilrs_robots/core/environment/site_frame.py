@@ -100,6 +100,20 @@ class SiteFrame:
             scale,
         )
 
+    def proj(self) -> str:
+        """The projection as a PROJ string; its origin is that of the projection, not of map."""
+        lat, lon = (math.degrees(v) for v in (self.centre_latitude_rad, self.centre_longitude_rad))
+        return (
+            f"+proj=stere +lat_0={lat:.12g} +lon_0={lon:.12g} +k={self.scale:.12g} "
+            f"+R={MOON_RADIUS_M:.0f} +units=m +no_defs"
+        )
+
+    def wkt(self) -> str:
+        """The projection as WKT, for files."""
+        from rasterio.crs import CRS
+
+        return str(CRS.from_string(self.proj()).to_wkt())
+
     def map_of(
         self, latitude_rad: ArrayLike, longitude_rad: ArrayLike
     ) -> tuple[FloatArray, FloatArray]:

@@ -11,6 +11,8 @@ Ingersoll et al. 1992, Icarus 100, 40 (light and heat between the walls of a cra
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +49,8 @@ class RegolithConfig:
 
 _SURFACE = (1100.0, 7.4e-4)  # kg/m3 and W/m/K, Hayne et al. 2017, table A1
 _DEEP = (1800.0, 3.4e-3)
+_BAND = 5_000
+"""Columns worth a thread of their own."""
 
 
 class RegolithColumns:
@@ -96,10 +100,20 @@ class RegolithColumns:
             worst = float(absorbed[~(absorbed >= 0.0)][0])
             raise TerrainError(f"absorbed {worst} W/m2: must not be below 0 W/m2")
         s = self.settings
-        step_columns(
-            self.layers_k, self.surface_k, absorbed, 0, absorbed.size, dt_s, self.thickness_m,
-            self._density, self._contact, s.emissivity, s.interior_wpm2,
-        )  # fmt: skip
+        workers = min(os.cpu_count() or 1, max(1, absorbed.size // _BAND))
+        edges = [absorbed.size * k // workers for k in range(workers + 1)]
+
+        def band(first: int, last: int) -> None:
+            step_columns(
+                self.layers_k, self.surface_k, absorbed, first, last, dt_s, self.thickness_m,
+                self._density, self._contact, s.emissivity, s.interior_wpm2,
+            )  # fmt: skip
+
+        if workers == 1:
+            band(0, absorbed.size)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(band, edges[:-1], edges[1:]))
 
     def heat_jpm2(self) -> FloatArray:
         """Heat held above 0 K, (N,) J/m2."""

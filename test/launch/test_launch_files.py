@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
 
 from ilrs_robots.cli.launch_plan import site_plan
@@ -259,24 +258,30 @@ def test_one_death_is_handled_as_configured(ros_launch: ModuleType, tmp_path: Pa
 
 
 # -- a start and a clean stop -------------------------------------------------------------------
+def program(module: str, function: str, *arguments: str) -> list[str]:
+    """A console script of ROS, on this very Python."""
+    code = f"import sys; from {module} import {function}; sys.exit({function}())"
+    return [sys.executable, "-c", code, *arguments]
+
+
 @pytest.fixture
-def started(ros_launch: ModuleType, tmp_path: Path, domain_id: int) -> Iterator[Any]:
-    pytest.importorskip("launch_testing", reason="launch_testing is not installed")
-    pytest.importorskip("ros2launch", reason="ros2 launch is not installed")
+def installed(ros_launch: ModuleType, domain_id: int) -> None:
+    """A ROS machine with this package on it, and a domain of its own."""
+    for module in ("launch_testing", "ros2launch"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
     if not Machine().has_package(PACKAGE):
         pytest.skip("the package is not installed where ros2 launch looks for it")
+
+
+@pytest.fixture
+def started(installed: None, tmp_path: Path) -> Iterator[Any]:
     said = tmp_path / "said.txt"
+    site = str(REPOSITORY / "launch" / "site.launch.py")
+    command = program(
+        "ros2cli.cli", "main", "launch", site, "robots:=long_range", "headless:=true"
+    )
     with said.open("wb") as out:
-        process = subprocess.Popen(
-            [
-                sys.executable, "-c", "import sys; from ros2cli.cli import main; sys.exit(main())",
-                "launch", str(REPOSITORY / "launch" / "site.launch.py"),
-                "sim:=mujoco", "headless:=true", "robots:=long_range",
-            ],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "ROS_DOMAIN_ID": str(domain_id)},
-        )  # fmt: skip
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     yield process, said
     if process.poll() is None:
         process.kill()
@@ -286,8 +291,6 @@ def started(ros_launch: ModuleType, tmp_path: Path, domain_id: int) -> Iterator[
 @pytest.mark.launch
 @pytest.mark.timeout(240)
 def test_it_comes_up_and_ctrl_c_leaves_nothing(started: Any) -> None:
-    import psutil
-
     process, said = started
     family: set[psutil.Process] = set()
     deadline = time.monotonic() + UP_S
@@ -295,7 +298,7 @@ def test_it_comes_up_and_ctrl_c_leaves_nothing(started: Any) -> None:
         assert process.poll() is None, said.read_text()
         assert time.monotonic() < deadline, said.read_text()
         family |= set(psutil.Process(process.pid).children(recursive=True))
-        threading.Event().wait(0.1)
+        time.sleep(0.1)
     assert len(family) >= 3
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0, said.read_text()
@@ -303,3 +306,16 @@ def test_it_comes_up_and_ctrl_c_leaves_nothing(started: Any) -> None:
     assert text.count("process has finished cleanly") == 3
     assert "process has died" not in text
     assert not [p for p in family if p.is_running()]
+
+
+@pytest.mark.launch
+@pytest.mark.timeout(300)
+def test_launch_testing_sees_a_start_and_a_clean_stop(installed: None) -> None:
+    case = str(Path(__file__).with_name("launch_testing_site.py"))
+    done = subprocess.run(
+        program("launch_testing.launch_test", "main", case),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

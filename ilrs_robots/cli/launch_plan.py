@@ -30,6 +30,7 @@ from ilrs_robots.robots.assembly import (
     robot_processes,
     site_processes,
 )
+from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.tools import ToolSpec
 
@@ -120,6 +121,7 @@ def robot_plan(arguments: Mapping[str, str], folder: Path, machine: Machine) -> 
         autostart=args.flag("autostart"),
         state_publisher=not foreign_state_publisher(machine),
         state_dir=_state(folder),
+        drives=isinstance(site.robot(robot).load_model(), RoverModel),
     )
     others, remarks = programs_around(args, site, (robot,), folder, machine, simulated=simulated)
     return _plan(args, [*ours, *others], remarks, folder, machine)

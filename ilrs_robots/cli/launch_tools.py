@@ -17,7 +17,7 @@ from ilrs_robots.core.paths import share_dir
 from ilrs_robots.robots import tools
 from ilrs_robots.robots.assembly import ProcessSpec, gazebo_drive_process
 from ilrs_robots.robots.layouts import foxglove_layout, rviz_layout
-from ilrs_robots.robots.model import RoverModel
+from ilrs_robots.robots.model import RoverModel, require_rover
 from ilrs_robots.robots.site import SiteConfig
 from ilrs_robots.robots.tools import ToolSpec
 
@@ -163,7 +163,7 @@ def _gamepad(
         raise ConfigError(f"gamepad:={robot}: no robot of that name runs; {', '.join(robots)} do")
     for package in ("joy", "teleop_twist_joy"):
         machine.require_package(package, f"gamepad:={robot}", "no gamepad")
-    limits = site.robot(robot).load_model().limits
+    limits = require_rover(site.robot(robot).load_model(), "a gamepad").limits
     return tools.joystick_tools(
         robot,
         share_dir() / "config" / "joystick" / "gamepad.yaml",

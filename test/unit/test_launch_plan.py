@@ -131,6 +131,19 @@ def test_where_time_comes_from(
     assert clocks == {simulated}
 
 
+def test_a_site_of_three_starts_what_each_vehicle_is(
+    tmp_path: Path, machine: Callable[..., Machine]
+) -> None:
+    plan = plan_of(tmp_path, machine(), site="three")
+    nodes = {spec.namespace: set(spec.nodes) for spec in plan.processes if spec.namespace}
+    assert set(nodes) == {"long_range", "crewed_rover", "hopper"}
+    driving = {spec.namespace for spec in plan.processes if "command_gate" in spec.nodes}
+    assert driving == {"long_range", "crewed_rover"}
+    hopper = {**DEFAULTS, "site": "three", "robot": "hopper"}
+    alone = robot_plan({**hopper, "use_sim_time": "false"}, tmp_path, machine())
+    assert not [spec for spec in alone.processes if "command_gate" in spec.nodes]
+
+
 def test_only_the_simulator_is_essential(tmp_path: Path, machine: Callable[..., Machine]) -> None:
     plan = plan_of(tmp_path, machine())
     assert [s.name for s in plan.processes if s.essential] == ["sim"]

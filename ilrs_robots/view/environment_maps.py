@@ -61,11 +61,12 @@ def draw_map(picture: MapPicture, dem: Dem, path: Path) -> Path:
             )  # fmt: skip
             figure.colorbar(image, ax=axes, label=picture.label, shrink=0.82, pad=0.02)
         _contours(axes, dem)
+        _backing(axes, 0.02, 0.015, 0.25, 0.07)
         style.scale_bar(axes, left + 0.04 * (right - left), bottom + 0.03 * (top - bottom),
                         right - left)  # fmt: skip
-        _arrow(axes, picture.north_yaw_rad, "N", "white")
+        _arrow(axes, picture.north_yaw_rad, "N", "white", 0.075)
         if picture.sun_yaw_rad is not None:
-            _arrow(axes, picture.sun_yaw_rad, "Sun", style.ORANGE)
+            _arrow(axes, picture.sun_yaw_rad, "Sun", style.ORANGE, 0.20)
         axes.set_aspect("equal")
         axes.set_xlim(left, right)
         axes.set_ylim(bottom, top)
@@ -75,7 +76,7 @@ def draw_map(picture: MapPicture, dem: Dem, path: Path) -> Path:
             "\n".join(picture.notes), fontsize=9, fontweight="normal", color=style.QUIET
         )
         figure.suptitle(picture.title, x=0.02, ha="left", fontsize=13, fontweight="bold")
-        return style.save(figure, path)
+        return style.save(figure, path, dpi=110)
 
 
 def _limits(values: np.ndarray[Any, np.dtype[Any]]) -> tuple[float, float]:
@@ -118,20 +119,32 @@ def _contours(axes: Axes, dem: Dem) -> None:
         text.set_path_effects([withStroke(linewidth=2.0, foreground="black")])
 
 
-def _arrow(axes: Axes, yaw_rad: float, name: str, colour: str) -> None:
-    """An arrow in the upper left corner, in the axes' own directions."""
+def _backing(axes: Axes, x: float, y: float, width: float, height: float) -> None:
+    """A dark ground for what is written on the map, in shares of the axes."""
+    from matplotlib.patches import FancyBboxPatch
+
+    axes.add_patch(
+        FancyBboxPatch(
+            (x, y), width, height, transform=axes.transAxes, facecolor="black", edgecolor="none",
+            boxstyle="round,pad=0,rounding_size=0.01", alpha=0.55, zorder=8,
+        )
+    )  # fmt: skip
+
+
+def _arrow(axes: Axes, yaw_rad: float, name: str, colour: str, across: float) -> None:
+    """An arrow near the upper left corner, in the axes' own directions, its name below it."""
     from matplotlib.patheffects import withStroke
 
-    middle, length = np.array([0.09, 0.90]), 0.055
+    _backing(axes, across - 0.055, 0.865, 0.11, 0.12)
+    middle, length = np.array([across, 0.943]), 0.034
     way = np.array([math.cos(yaw_rad), math.sin(yaw_rad)])
-    tip, tail = middle + length * way, middle - 0.35 * length * way
     edge = [withStroke(linewidth=3.0, foreground="black")]
     axes.annotate(
-        "", xy=tuple(tip), xytext=tuple(tail), xycoords="axes fraction",
+        "", xy=tuple(middle + length * way), xytext=tuple(middle - length * way),
+        xycoords="axes fraction", zorder=10,
         arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.0, "path_effects": edge},
-        zorder=10,
     )  # fmt: skip
     axes.annotate(
-        name, xy=tuple(middle + 1.45 * length * way), xycoords="axes fraction", ha="center",
-        va="center", color=colour, fontweight="bold", path_effects=edge, zorder=10,
+        name, xy=(across, 0.885), xycoords="axes fraction", ha="center", va="center",
+        color=colour, fontweight="bold", zorder=10,
     )  # fmt: skip

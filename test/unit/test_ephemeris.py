@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from ilrs_robots.cli.main import cli
 from ilrs_robots.core.environment import ephemeris, moon_axes
 from ilrs_robots.core.environment.ephemeris import EphemerisError, earth, sun, utc_seconds
 from ilrs_robots.core.environment.site_frame import SiteFrame
@@ -49,8 +52,8 @@ def test_the_sun_stands_where_jpl_horizons_puts_it(time, azimuth_deg, elevation_
 @pytest.mark.parametrize("row", DE421, ids=[row[0] for row in DE421])
 def test_sun_and_earth_stand_where_jpls_ephemeris_and_librations_put_them(row) -> None:
     time, lat, lon = utc_seconds(row[0]), *deg(row[1:3])
-    for seen, (azimuth, elevation, distance_km) in ((sun(time, lat, lon), row[3:6]),
-                                                    (earth(time, lat, lon), row[6:9])):  # fmt: skip
+    pairs = ((sun(time, lat, lon), row[3:6]), (earth(time, lat, lon), row[6:9]))
+    for seen, (azimuth, elevation, distance_km) in pairs:
         across = (np.degrees(seen.azimuth_rad) - azimuth) * math.cos(math.radians(elevation))
         assert abs(across) < 0.006
         assert np.degrees(seen.elevation_rad) == pytest.approx(elevation, abs=0.006)
@@ -186,3 +189,31 @@ def test_seconds_out_of_range_or_not_a_number_are_refused() -> None:
     for wrong in (0.0, math.nan, 1e18):
         with pytest.raises(EphemerisError, match="outside 2020"):
             sun(np.array([utc_seconds("2035-01-01T00:00:00Z"), wrong]), 0.0, 0.0)
+
+
+PLACE = ["--lat", "-87.2", "--lon", "62.8"]
+
+
+def test_the_command_line_tells_the_sun_as_json() -> None:
+    done = CliRunner().invoke(cli, ["env", "sun", *PLACE, "--time", HORIZONS[0][0], "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.output)
+    assert told["azimuth_deg"] == pytest.approx(HORIZONS[0][1], abs=0.01)
+    assert told["elevation_deg"] == pytest.approx(HORIZONS[0][2], abs=0.01)
+    assert told["distance_km"] == pytest.approx(151.5e6, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--lat", "91", "--lon", "0", "--time", "2030-01-01T00:00:00Z"],
+        [*PLACE, "--time", "2030-01-01T00:00:00"],
+        [*PLACE, "--time", "2070-01-01T00:00:00Z"],
+        [*PLACE, "--time", "2030-01-01T00:00:00Z", "--height", "-1e7"],
+    ],
+)
+def test_the_command_line_refuses_what_is_not_on_the_moon_or_in_the_time(wrong) -> None:
+    for body in ("sun", "earth"):
+        done = CliRunner().invoke(cli, ["env", body, *wrong, "--json"])
+        assert isinstance(done.exception, EphemerisError)
+        assert done.output == ""

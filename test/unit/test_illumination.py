@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
+import rasterio
+from click.testing import CliRunner
 
+from ilrs_robots.cli.main import cli
 from ilrs_robots.core.environment.ephemeris import EphemerisError, sun, utc_seconds
 from ilrs_robots.core.environment.horizon import HorizonConfig, HorizonMap, horizon_map
 from ilrs_robots.core.environment.horizon_kernels import COUNTS_PER_RAD, UNKNOWN
@@ -19,7 +23,8 @@ from ilrs_robots.core.environment.illumination import (
 from ilrs_robots.core.environment.light_kernels import disc_share
 from ilrs_robots.core.environment.site_frame import SiteFrame
 from ilrs_robots.core.environment.site_sky import SiteSky
-from ilrs_robots.core.errors import TerrainError
+from ilrs_robots.core.errors import IlrsError, TerrainError
+from ilrs_robots.core.io.dem_files import write_geotiff
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import GridSpec
 
@@ -183,3 +188,81 @@ def test_what_cannot_be_answered_is_refused() -> None:
         share_series(horizon, sky, (9, 0), [SUMMER])
     with pytest.raises(TerrainError, match="above 0"):
         permanent_shadow(horizon, sky, SUMMER, years=-1.0)
+
+
+SITE = """
+name: small
+latitude_deg: -89.0
+longitude_deg: 40.0
+epoch_utc: "2031-08-01T00:00:00Z"
+terrain: {{kind: {kind}, {more}}}
+robots: []
+"""
+
+
+def site_file(folder, kind: str = "procedural", more: str = "size_m: 320.0, resolution_m: 10.0"):
+    path = folder / "small.yaml"
+    path.write_text(SITE.format(kind=kind, more=more))
+    return str(path)
+
+
+@pytest.mark.parametrize("what", ["lit", "earth", "psr"])
+def test_a_map_comes_as_a_picture_and_as_a_raster_in_its_place(tmp_path, what) -> None:
+    out = tmp_path / "maps"
+    done = CliRunner().invoke(
+        cli,
+        ["env", "map", "--site", site_file(tmp_path), "--what", what, "--out", str(out),
+         "--days", "2", "--step-hours", "12"],
+    )  # fmt: skip
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert sorted(p.name for p in out.iterdir()) == [f"small_{what}.png", f"small_{what}.tif"]
+    picture = cv2.imread(str(out / f"small_{what}.png"))
+    assert min(picture.shape[:2]) > 500
+    frame = SiteFrame.of_site(math.radians(-89.0), math.radians(40.0))
+    with rasterio.open(out / f"small_{what}.tif") as raster:
+        values, crs = raster.read(1), raster.crs.to_dict()
+        left, bottom, right, top = raster.bounds
+    assert values.shape == (32, 32)
+    assert np.nanmin(values) >= 0.0
+    assert np.nanmax(values) <= 100.0
+    assert crs["proj"] == "stere"
+    assert float(crs["R"]) == 1_737_400.0
+    middle = (0.5 * (left + right), 0.5 * (bottom + top))
+    assert middle == pytest.approx((frame.origin_x_m, frame.origin_y_m), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--time", "2031-08-01"], "offset"),
+        (["--time", "2019-01-01T00:00:00Z"], "outside 2020"),
+        (["--days", "-1"], "days = -1"),
+        (["--step-hours", "0"], "step = 0"),
+        (["--observer", "-2"], "observer_m = -2"),
+        (["--far", "nowhere.tif"], "no such file"),
+    ],
+)
+def test_a_map_that_cannot_be_made_leaves_nothing_behind(tmp_path, more, says) -> None:
+    out = tmp_path / "maps"
+    done = CliRunner().invoke(
+        cli,
+        ["env", "map", "--site", site_file(tmp_path), "--what", "lit", "--out", str(out), *more],
+    )
+    assert isinstance(done.exception, IlrsError)
+    assert says in str(done.exception)
+    assert not out.exists()
+
+
+def test_far_terrain_of_another_projection_is_refused(tmp_path) -> None:
+    wide = Dem(
+        np.zeros((40, 40), dtype=np.float32), GridSpec(-4000.0, -4000.0, 200.0, 40, 40),
+        SiteFrame.of_site(0.1, 0.2).wkt(),
+    )  # fmt: skip
+    write_geotiff(tmp_path / "wide.tif", wide)
+    done = CliRunner().invoke(
+        cli,
+        ["env", "map", "--site", site_file(tmp_path), "--what", "lit", "--out",
+         str(tmp_path / "maps"), "--far", str(tmp_path / "wide.tif")],
+    )  # fmt: skip
+    assert isinstance(done.exception, TerrainError)
+    assert not (tmp_path / "maps").exists()

@@ -7,6 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from ilrs_robots.core.environment.ephemeris import EphemerisError, utc_seconds
+from ilrs_robots.core.environment.horizon import HorizonConfig, horizon_map
+from ilrs_robots.core.environment.site_frame import SiteFrame
+from ilrs_robots.core.environment.site_sky import SiteSky
+from ilrs_robots.core.environment.temperature import TemperatureConfig, temperature_map
 from ilrs_robots.core.environment.thermal import (
     SOLAR_CONSTANT_WPM2,
     ElectronicsBox,
@@ -19,6 +24,8 @@ from ilrs_robots.core.environment.thermal import (
 )
 from ilrs_robots.core.environment.thermal_kernels import STEFAN_BOLTZMANN
 from ilrs_robots.core.errors import ConfigError, TerrainError
+from ilrs_robots.core.terrain.dem import Dem
+from ilrs_robots.core.types import GridSpec
 
 LUNATION_S = 29.530589 * 86_400.0
 
@@ -151,3 +158,40 @@ def test_what_makes_no_sense_is_refused() -> None:
         RegolithColumns([100.0]).advance([1.0, 2.0], 10.0)
     with pytest.raises(ConfigError, match="albedo"):
         RegolithConfig(albedo=1.5)
+
+
+def test_a_map_is_warm_where_slopes_face_the_sun_and_cold_where_it_never_shines() -> None:
+    x = np.arange(-100.0, 101.0, 10.0)
+    inside = np.minimum(np.hypot(x[None, :], x[:, None]), 60.0)
+    bowl = (-12.0 * (1.0 - (inside / 60.0) ** 2)).astype(np.float32)
+    spec = GridSpec(-100.0, -100.0, 10.0, 21, 21)
+    dem = Dem(bowl, spec)
+    sky = SiteSky(SiteFrame.of_site(math.radians(-87.0), 0.3), spec)
+    horizon = horizon_map(dem, HorizonConfig(observer_m=0.0, azimuths=120))
+    settings = TemperatureConfig(history_days=30.0, step_s=43_200.0, reach_m=120.0)
+    hours = utc_seconds("2035-05-15T00:00:00Z") + 3600.0 * np.arange(720.0)
+    time = float(hours[np.argmax(sky.track("sun", hours).elevation_rad[:, 0, 0])])
+    told: list[int] = []
+    kelvin, grid = temperature_map(
+        dem, horizon, sky, time, settings=settings, on_progress=lambda done, _: told.append(done)
+    )
+    assert told == list(range(1, len(told) + 1))
+    assert grid == spec
+    yaw = float(sky.track("sun", time - 21_600.0).yaw_rad.mean())
+    way = np.array([math.cos(yaw), math.sin(yaw)])
+    facing, averted, plain = (
+        kelvin[tuple(int(v[0]) for v in spec.cell_of(p[None, :]))]
+        for p in (-45.0 * way, 30.0 * way, 92.0 * way)
+    )
+    assert 30.0 < averted < 130.0  # the floor and the wall below the Sun
+    assert 160.0 < plain < 230.0
+    assert 220.0 < facing < 330.0
+    thin, coarse = temperature_map(
+        dem, horizon, sky, time,
+        settings=TemperatureConfig(history_days=30.0, step_s=43_200.0, reach_m=120.0, columns=121),
+    )  # fmt: skip
+    assert coarse.resolution_m == 20.0
+    assert thin.shape == (11, 11)
+    assert np.abs(thin - kelvin[::2, ::2]).max() < 25.0
+    with pytest.raises(EphemerisError, match="2021-01-01"):
+        temperature_map(dem, horizon, sky, utc_seconds("2020-06-01T00:00:00Z"))

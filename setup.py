@@ -17,6 +17,8 @@ EXECUTABLES = {
     "command_gate": "nodes.gate_main",
     "embedded_sim": "nodes.sim_main",
     "recorder": "nodes.recorder_main",
+    "gazebo_drive": "nodes.gazebo_drive",
+    "gazebo_support": "nodes.gazebo_support",
 }
 SHARED_FOLDERS = ("config", "launch", "urdf", "worlds")
 

@@ -11,7 +11,10 @@ from rich.markup import escape
 from ilrs_robots import __version__
 from ilrs_robots.cli.demo import demo
 from ilrs_robots.cli.docs import docs
+from ilrs_robots.cli.env import env
+from ilrs_robots.cli.goal import goal
 from ilrs_robots.cli.sim import sim
+from ilrs_robots.cli.worlds import site
 from ilrs_robots.core.errors import IlrsError
 
 
@@ -24,6 +27,9 @@ def cli() -> None:
 cli.add_command(sim)
 cli.add_command(demo)
 cli.add_command(docs)
+cli.add_command(env)
+cli.add_command(goal)
+cli.add_command(site)
 
 
 def main() -> int:

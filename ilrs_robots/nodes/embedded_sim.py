@@ -27,7 +27,7 @@ from ilrs_robots.core.types import (
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.parameters import declare_one
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import RobotModel, RoverModel
 from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.steps import MAP_FRAME
 from ilrs_robots.sim.world import ACTUATOR_TIMEOUT_S, EmbeddedWorld, SimRobot
@@ -53,6 +53,7 @@ class _Vehicle:
     attitude: Any
     points: Any
     truth: Any
+    drives: bool = True
     acknowledged_ns: int = 0
     heard_s: float = 0.0
     silent: bool = False
@@ -127,7 +128,10 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             attitude=self.create_publisher(Imu, f"/{name}/star_tracker/attitude", qos.STATE),
             points=self.create_publisher(PointCloud2, f"/{name}/lidar/points", qos.SENSOR),
             truth=self.create_publisher(Odometry, f"/{name}/truth/odom", qos.STATE),
+            drives=isinstance(model, RoverModel),
         )
+        if not vehicle.drives:
+            return vehicle
         self.create_subscription(
             TwistStamped, f"/{name}/cmd_vel", partial(self._on_command, name), qos.COMMAND
         )
@@ -159,12 +163,13 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
 
     # -- pace -------------------------------------------------------------------------------
     def ready(self) -> bool:
-        """Whether every vehicle listens to its sensors, so that no first message is lost."""
+        """Whether every rover listens to its sensors, so that no first message is lost."""
         return all(
             v.imu.get_subscription_count() > 0
             and v.joints.get_subscription_count() > 0
             and self.count_publishers(f"/{v.name}/cmd_vel") > 0
             for v in self.vehicles.values()
+            if v.drives
         )
 
     def delay_s(self) -> float:
@@ -179,7 +184,11 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             for vehicle in self.vehicles.values():
                 vehicle.heard_s = now_s
         for vehicle in self.vehicles.values():
-            if vehicle.silent or time_ns - vehicle.acknowledged_ns < MAX_AHEAD_NS:
+            if (
+                vehicle.silent
+                or not vehicle.drives
+                or time_ns - vehicle.acknowledged_ns < MAX_AHEAD_NS
+            ):
                 continue
             if now_s - vehicle.heard_s > SILENT_AFTER_S:
                 vehicle.silent = True

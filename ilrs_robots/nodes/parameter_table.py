@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.command_gate import CommandGateNode
 from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
+from ilrs_robots.nodes.gazebo_support import GazeboSupportNode
 from ilrs_robots.nodes.recorder import RecorderNode
 from ilrs_robots.nodes.robot_main import make_nodes
 
@@ -76,7 +77,7 @@ def tables() -> dict[str, list[ParameterRow]]:
     """
     found: dict[str, list[ParameterRow]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for make in (make_nodes, _gate, _simulator, lambda: _recorder(folder)):
+        for make in (make_nodes, _gate, _simulator, _support, lambda: _recorder(folder)):
             with _made(make) as nodes:
                 found |= {node.get_name(): rows_of(node) for node in nodes}
     return found
@@ -97,6 +98,10 @@ def _gate() -> list[Node]:
 
 def _simulator() -> list[Node]:
     return [EmbeddedSimNode()]
+
+
+def _support() -> list[Node]:
+    return [GazeboSupportNode()]
 
 
 def _recorder(folder: str) -> list[Node]:

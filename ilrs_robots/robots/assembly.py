@@ -14,6 +14,7 @@ from typing import Final
 
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.paths import share_dir
+from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.site import SiteConfig
 
 PACKAGE: Final = "ilrs_robots"
@@ -34,6 +35,7 @@ class ProcessSpec:
         nodes: names of the nodes inside.
         parameters: ROS parameters that every node inside gets.
         new_folder: parameter that names a folder which must be a new one at every start.
+        essential: whether the others are of no use without it.
     """
 
     name: str
@@ -42,8 +44,10 @@ class ProcessSpec:
     nodes: tuple[str, ...]
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     new_folder: str = ""
+    essential: bool = False
 
     def __post_init__(self) -> None:
+        """Keep the parameters from being changed."""
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def again(self, life: int) -> ProcessSpec:
@@ -53,17 +57,20 @@ class ProcessSpec:
         folder = f"{self.parameters[self.new_folder]}_{life}"
         return replace(self, parameters={**self.parameters, self.new_folder: folder})
 
-    def arguments(self) -> list[str]:
-        """The program's command-line arguments."""
-        args = ["--ros-args"]
-        if self.namespace:
-            args += ["-r", f"__ns:=/{self.namespace}"]
+    def parameter_arguments(self) -> list[str]:
+        """The parameters as ROS arguments."""
+        args = []
         for key, value in sorted(self.parameters.items()):
             text = str(value).lower() if isinstance(value, bool) else str(value)
             if isinstance(value, str):
                 text = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
             args += ["-p", f"{key}:={text}"]
         return args
+
+    def arguments(self) -> list[str]:
+        """The program's command-line arguments."""
+        namespace = ["-r", f"__ns:=/{self.namespace}"] if self.namespace else []
+        return ["--ros-args", *namespace, *self.parameter_arguments()]
 
 
 def dds_profile(name: str = "localhost") -> Path:
@@ -110,17 +117,36 @@ def robot_processes(
     *,
     use_sim_time: bool,
     composed: bool = True,
+    autostart: bool = True,
+    state_publisher: bool = True,
     state_dir: Path | None = None,
+    drives: bool = True,
 ) -> list[ProcessSpec]:
-    """Processes of one vehicle: its nodes and, always on its own, the command gate."""
+    """Processes of one vehicle: its nodes and, always on its own, the command gate.
+
+    Args:
+        site: what its processes shall load (name or path).
+        seed: seed of a procedural terrain.
+        robot: its name at the site.
+        use_sim_time: whether time comes from ``/clock``.
+        composed: whether its nodes share a process.
+        autostart: whether its nodes configure and activate themselves.
+        state_publisher: whether our own node publishes the sensors' places; not where a
+            ``robot_state_publisher`` does.
+        state_dir: folder where processes keep what they need after a restart, or None.
+        drives: whether it is a rover; what does not drive has its description only.
+    """
     common: dict[str, ParameterValue] = {
         "site": site,
         "seed": seed,
         "robot": robot,
         "use_sim_time": use_sim_time,
+        "autostart": autostart,
         **_state(state_dir),
     }
-    groups = [ROBOT_NODES] if composed else [(node,) for node in ROBOT_NODES]
+    wanted = ROBOT_NODES if drives else ("state_publisher",)
+    nodes = tuple(n for n in wanted if state_publisher or n != "state_publisher")
+    groups = [nodes] if composed and nodes else [(node,) for node in nodes]
     specs = [
         ProcessSpec(
             name=robot if composed else f"{robot}.{group[0]}",
@@ -131,7 +157,9 @@ def robot_processes(
         )
         for group in groups
     ]
-    specs.append(ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common))
+    if drives:
+        gate = ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common)
+        specs.append(gate)
     return specs
 
 
@@ -146,7 +174,13 @@ def simulation_process(
         "real_time_factor": rtf,
         **_state(state_dir),
     }
-    return ProcessSpec("sim", "embedded_sim", "", ("embedded_sim",), parameters)
+    return ProcessSpec("sim", "embedded_sim", "", ("embedded_sim",), parameters, essential=True)
+
+
+def gazebo_drive_process(site: str, robot: str) -> ProcessSpec:
+    """What turns a rover's ``cmd_vel`` into wheel speeds and steering angles in Gazebo."""
+    parameters: dict[str, ParameterValue] = {"site": site, "robot": robot, "use_sim_time": True}
+    return ProcessSpec(f"{robot}.drive", "gazebo_drive", robot, ("gazebo_drive",), parameters)
 
 
 def recorder_process(output: Path, *, use_sim_time: bool) -> ProcessSpec:
@@ -164,6 +198,22 @@ def _state(state_dir: Path | None) -> dict[str, ParameterValue]:
     return {} if state_dir is None else {"state_dir": str(state_dir)}
 
 
+def chosen_robots(site: SiteConfig, robots: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of the robots to run: those asked for, or all of the site.
+
+    Raises:
+        ConfigError: none is left, the site does not have one of them, or one is named twice.
+    """
+    chosen = robots or tuple(r.name for r in site.robots)
+    if not chosen:
+        raise ConfigError(f"site {site.name!r} has no robots")
+    for name in chosen:
+        site.robot(name)
+        if chosen.count(name) > 1:
+            raise ConfigError(f"robots = {','.join(chosen)}: two robots of the name {name!r}")
+    return chosen
+
+
 def site_processes(
     site: SiteConfig,
     site_name: str,
@@ -174,8 +224,12 @@ def site_processes(
     record: Path | None = None,
     composed: bool = True,
     state_dir: Path | None = None,
+    embedded: bool = True,
+    use_sim_time: bool = True,
+    autostart: bool = True,
+    state_publisher: bool = True,
 ) -> list[ProcessSpec]:
-    """Everything of a site in the embedded simulator.
+    """Everything of ours that a site consists of.
 
     Args:
         site: the loaded site.
@@ -186,20 +240,30 @@ def site_processes(
         record: folder of a bag to be written, or None.
         composed: whether a vehicle's nodes share a process.
         state_dir: folder where processes keep what they need after a restart, or None.
+        embedded: whether the embedded simulator runs; otherwise another one or hardware does.
+        use_sim_time: whether time comes from ``/clock``.
+        autostart: see ``robot_processes``.
+        state_publisher: see ``robot_processes``.
 
     Raises:
-        ConfigError: a robot that the site does not have.
+        ConfigError: a robot that the site does not have, or one named twice.
     """
-    chosen = robots or tuple(r.name for r in site.robots)
-    if not chosen:
-        raise ConfigError(f"site {site.name!r} has no robots")
-    for name in chosen:
-        site.robot(name)
-    specs = [simulation_process(site_name, seed, chosen, rtf=rtf, state_dir=state_dir)]
+    chosen = chosen_robots(site, robots)
+    specs = []
+    if embedded:
+        specs.append(simulation_process(site_name, seed, chosen, rtf=rtf, state_dir=state_dir))
     for name in chosen:
         specs += robot_processes(
-            site_name, seed, name, use_sim_time=True, composed=composed, state_dir=state_dir
+            site_name,
+            seed,
+            name,
+            use_sim_time=use_sim_time,
+            composed=composed,
+            autostart=autostart,
+            state_publisher=state_publisher,
+            state_dir=state_dir,
+            drives=isinstance(site.robot(name).load_model(), RoverModel),
         )
     if record is not None:
-        specs.append(recorder_process(record, use_sim_time=True))
+        specs.append(recorder_process(record, use_sim_time=use_sim_time))
     return specs

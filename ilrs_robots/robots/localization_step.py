@@ -22,7 +22,7 @@ from ilrs_robots.core.types import (
     JointSample,
     OdometryEstimate,
 )
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.settings import kinematics_of
 
 STANDING_FORCE_TOLERANCE: Final = 0.1
@@ -58,11 +58,12 @@ class LocalizationStep:
         self.robot = robot
         self.restarts = 0
         self._restart_at = restart_at
+        wheels = require_rover(model, "wheel odometry").wheels
         self._filter = DeadReckoning(
             cfg,
             kinematics_of(model),
-            wheel_names=model.wheels.names,
-            steer_names=model.wheels.steered,
+            wheel_names=wheels.names,
+            steer_names=wheels.steered,
         )
         self._R_base_imu = se3.from_rpy(np.zeros(3), model.imu.rpy_rad)[:3, :3]
         self.T_map_odom: FloatArray = np.eye(4)

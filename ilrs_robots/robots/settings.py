@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ilrs_robots.core.cloud.self_filter import OwnBox
+from ilrs_robots.core.control.drive import DriveLimits, WheelDrive
 from ilrs_robots.core.control.gate import GateConfig
 from ilrs_robots.core.control.navigator import NavigatorConfig
 from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.control.tracker import TrackerConfig
+from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
 from ilrs_robots.core.mapping.elevation_map import ElevationMapConfig
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning.costmap import CostmapConfig
 from ilrs_robots.core.planning.grid_planner import PlannerConfig
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import HopperModel, RobotModel, RoverModel, require_rover
 
 BESIDE_M: Final = 0.2
 """Kept beside half the footprint's width: tracking error and the map's cell."""
 
 
 def kinematics_of(model: RobotModel) -> SteeringKinematics:
-    """Steering geometry of a rover for odometry, with the calibrated rolling radius."""
-    wheels = model.wheels
+    """Steering geometry of a rover for odometry, with the calibrated rolling radius.
+
+    Raises:
+        ConfigError: the vehicle has no wheels.
+    """
+    wheels = require_rover(model, "wheel odometry").wheels
     steered = np.array([name in wheels.steered for name in wheels.names])
     return SteeringKinematics(
         wheels.positions_xy_m,
@@ -35,19 +42,50 @@ def kinematics_of(model: RobotModel) -> SteeringKinematics:
     )
 
 
+def wheel_drive_of(model: RobotModel) -> WheelDrive:
+    """The drive of a rover that stands still; its wheels turn by the true radius.
+
+    Raises:
+        ConfigError: the vehicle has no wheels.
+    """
+    rover = require_rover(model, "driving")
+    wheels, limits = rover.wheels, rover.limits
+    steered = np.array([name in wheels.steered for name in wheels.names])
+    kinematics = SteeringKinematics(
+        wheels.positions_xy_m, steered, wheels.radius_m, math.radians(wheels.max_steer_deg)
+    )
+    return WheelDrive(
+        kinematics,
+        DriveLimits(
+            max_speed_mps=limits.max_speed_mps,
+            max_yaw_rate_rps=limits.max_yaw_rate_rps,
+            max_accel_mps2=limits.max_accel_mps2,
+            max_decel_mps2=limits.max_decel_mps2,
+            max_yaw_accel_rps2=limits.max_yaw_accel_rps2,
+            max_yaw_decel_rps2=limits.max_yaw_decel_rps2,
+            max_wheel_rps=wheels.max_speed_rps,
+        ),
+    )
+
+
 def dead_reckoning_config_of(model: RobotModel) -> DeadReckoningConfig:
-    """Dead reckoning's defaults with the mounts and the gyro of a rover."""
+    """Dead reckoning's defaults with the mounts and the gyro of a rover.
+
+    Raises:
+        ConfigError: the vehicle has no wheels.
+    """
+    wheels = require_rover(model, "dead reckoning").wheels
     return DeadReckoningConfig(
         imu_rpy_rad=model.imu.rpy_rad,
         star_tracker_rpy_rad=model.star_tracker.rpy_rad,
         gyro_noise_rps_sqrt_hz=model.imu.gyro_noise_rps_sqrt_hz,
-        max_wheel_rps=model.wheels.max_speed_rps,
-        expected_slip_per_slope=model.wheels.slip_per_slope,
+        max_wheel_rps=wheels.max_speed_rps,
+        expected_slip_per_slope=wheels.slip_per_slope,
     )
 
 
 def limits_of(model: RobotModel) -> VehicleLimits:
-    """Terrain limits of a rover in the core's terms."""
+    """Terrain limits of a vehicle in the core's terms."""
     return VehicleLimits(
         max_slope_rad=float(np.deg2rad(model.limits.max_slope_deg)),
         max_step_m=model.limits.max_step_m,
@@ -58,7 +96,7 @@ def limits_of(model: RobotModel) -> VehicleLimits:
 
 
 def map_config_of(model: RobotModel) -> ElevationMapConfig:
-    """The map's defaults with the range and the noise of a rover's lidar."""
+    """The map's defaults with the range and the noise of a vehicle's lidar."""
     lidar = model.lidar
     return ElevationMapConfig(
         range_min_m=lidar.range_min_m,
@@ -68,8 +106,12 @@ def map_config_of(model: RobotModel) -> ElevationMapConfig:
 
 
 def navigator_config_of(model: RobotModel) -> NavigatorConfig:
-    """The navigator's defaults with the size and the speed limits of a rover."""
-    limits = model.limits
+    """The navigator's defaults with the size and the speed limits of a rover.
+
+    Raises:
+        ConfigError: the vehicle does not drive.
+    """
+    limits = require_rover(model, "driving to a goal").limits
     return NavigatorConfig(
         costmap=CostmapConfig(lethal_radius_m=0.5 * model.footprint.width_m + BESIDE_M),
         planner=PlannerConfig(
@@ -82,8 +124,12 @@ def navigator_config_of(model: RobotModel) -> NavigatorConfig:
 
 
 def gate_config_of(model: RobotModel) -> GateConfig:
-    """Limits of a rover for the command gate."""
-    limits = model.limits
+    """Limits of a rover for the command gate.
+
+    Raises:
+        ConfigError: the vehicle does not drive.
+    """
+    limits = require_rover(model, "the gate of velocity commands").limits
     return GateConfig(
         max_speed_mps=limits.max_speed_mps,
         max_yaw_rate_rps=limits.max_yaw_rate_rps,
@@ -95,15 +141,42 @@ def gate_config_of(model: RobotModel) -> GateConfig:
 
 
 def own_boxes_of(model: RobotModel, margin_m: float) -> tuple[OwnBox, ...]:
-    """Body and wheels of a rover, for taking its own points out of scans.
+    """What a vehicle's own sensors may see of it, for taking those points out of scans.
 
-    A wheel's box holds it at every steering angle and begins a margin above the ground, so that
-    the ground beside a wheel stays.
+    The first box holds the body, its fittings and the crew. A wheel's box holds it at every
+    steering angle; it and a foot's begin a margin above the ground, so that the ground beside
+    them stays.
     """
-    half = 0.5 * np.array(model.body.size_m) + margin_m
-    centre = np.array(model.body.centre_m)
-    boxes = [_box(centre - half, centre + half)]
-    wheels = model.wheels
+    boxes = [_upper_box(model, margin_m)]
+    if isinstance(model, RoverModel):
+        boxes += _wheel_boxes(model, margin_m)
+        boxes += _arm_boxes(model, margin_m)
+    if isinstance(model, HopperModel):
+        radius = model.legs.foot_radius_m + margin_m
+        for name, (x, y, z) in model.legs.feet_m.items():
+            hip = np.array(model.legs.hips_m[name])
+            low = np.minimum((x - radius, y - radius, 2.0 * margin_m), hip - margin_m)
+            boxes.append(_box(low, np.maximum((x + radius, y + radius, z), hip + margin_m)))
+    return tuple(boxes)
+
+
+def _upper_box(model: RobotModel, margin_m: float) -> OwnBox:
+    """Around body, fittings and crew."""
+    centres = [np.array(model.body.centre_m)]
+    halves = [0.5 * np.array(model.body.size_m)]
+    for part in model.visual.parts:
+        turned = np.abs(se3.from_rpy(np.zeros(3), part.rpy_rad)[:3, :3])
+        centres.append(np.array(part.position_m))
+        halves.append(turned @ (0.5 * np.array(part.size_m)))
+    if isinstance(model, RoverModel) and model.crew is not None:
+        centres += [np.array(seat) for seat in model.crew.seats_m.values()]
+        halves += [0.5 * np.array(model.crew.size_m)] * len(model.crew.seats_m)
+    low = np.min(np.subtract(centres, halves), axis=0) - margin_m
+    return _box(low, np.max(np.add(centres, halves), axis=0) + margin_m)
+
+
+def _wheel_boxes(model: RoverModel, margin_m: float) -> list[OwnBox]:
+    boxes, wheels = [], model.wheels
     for name, (x, y) in wheels.positions.items():
         long = wheels.radius_m + margin_m
         wide = 0.5 * wheels.width_m + margin_m
@@ -111,7 +184,28 @@ def own_boxes_of(model: RobotModel, margin_m: float) -> tuple[OwnBox, ...]:
             wide = max(long, wide)
         low = (x - long, y - wide, 2.0 * margin_m)
         boxes.append(_box(low, (x + long, y + wide, 2.0 * wheels.radius_m + margin_m)))
-    return tuple(boxes)
+    return boxes
+
+
+def _arm_boxes(model: RoverModel, margin_m: float) -> list[OwnBox]:
+    """Around what carries the wheels of each side, from hub or pivot up to the kingpins."""
+    wheels, arms, springs = (
+        model.wheels,
+        model.suspension.rocker_bogie,
+        model.suspension.independent,
+    )
+    inner = [0.5 * model.body.size_m[1]]
+    if arms is not None:
+        inner = [arms.rocker_pivot_m[1], arms.bogie_pivot_m[1]]
+    elif springs is not None:
+        inner = [springs.arm_root_y_m]
+    boxes = []
+    for sign in (1.0, -1.0):
+        side = np.array([xy for xy in wheels.positions.values() if sign * xy[1] > 0.0])
+        y = np.sort(sign * np.array([min(inner) - margin_m, np.abs(side[:, 1]).max() + margin_m]))
+        low = (side[:, 0].min() - margin_m, y[0], wheels.radius_m)
+        boxes.append(_box(low, (side[:, 0].max() + margin_m, y[1], wheels.kingpin_z_m + margin_m)))
+    return boxes
 
 
 def _box(low: ArrayLike, high: ArrayLike) -> OwnBox:

@@ -71,6 +71,22 @@ class RobotPlacement:
 
 
 @dataclass(frozen=True)
+class StructurePlacement:
+    """A building of the base and where it stands; simulators with a 3D world show it."""
+
+    kind: str = param(doc="name of a model in worlds/models")
+    x_m: float = param(doc="map x", unit="m")
+    y_m: float = param(doc="map y", unit="m")
+    yaw_deg: float = param(0.0, doc="heading, counter-clockwise from map x", unit="deg")
+
+    def __post_init__(self) -> None:
+        """Check that the kind can be a file's name."""
+        config.check(self)
+        if not self.kind.isidentifier():
+            raise ConfigError(f"structure {self.kind!r} cannot be the name of a model")
+
+
+@dataclass(frozen=True)
 class SiteConfig:
     """What ``config/sites/<site>.yaml`` says."""
 
@@ -81,6 +97,7 @@ class SiteConfig:
     terrain: TerrainConfig = param(doc="terrain")
     robots: tuple[RobotPlacement, ...] = param(doc="robots of the site")
     goal_m: tuple[float, float] | None = param(None, doc="default goal in map", unit="m")
+    structures: tuple[StructurePlacement, ...] = param((), doc="buildings of the base")
 
     def __post_init__(self) -> None:
         """Check ranges, the epoch and that robot names are unique."""
@@ -117,6 +134,18 @@ class SiteTerrain:
 
     surface: Surface
     prior: Dem
+
+
+def read_site(name: str) -> SiteConfig:
+    """What a site file says, without building the site's terrain.
+
+    Args:
+        name: a name from ``config/sites`` or the path of a site file.
+
+    Raises:
+        ConfigError: the file is wrong; names file, key, value, limit and unit.
+    """
+    return _read(name)[0]
 
 
 def load_placement(site_name: str, robot: str) -> RobotPlacement:

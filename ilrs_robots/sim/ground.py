@@ -15,9 +15,9 @@ import numpy as np
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 from ilrs_robots.sim.config import LATTICE_M, SNAP_M, SimConfig
 from ilrs_robots.sim.errors import SimulationError
-from ilrs_robots.sim.rover import SimRobot
 from ilrs_robots.sim.rover_layout import ContactBits
 from ilrs_robots.sim.terrain import Terrain
+from ilrs_robots.sim.vehicle import SimRobot
 
 ROCK_FRAME_MARGIN_M = 4.0
 """Rocks whose centre lies this far outside the patch may still reach into it."""

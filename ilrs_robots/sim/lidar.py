@@ -14,7 +14,7 @@ import numpy as np
 
 from ilrs_robots.core.geometry.se3 import quat_from_rpy
 from ilrs_robots.core.types import Cloud, Float32Array, IntArray
-from ilrs_robots.robots.model import LidarConfig
+from ilrs_robots.robots.sensor_parts import LidarConfig
 from ilrs_robots.sim.lidar_rays import fill_rays, keep_answers
 from ilrs_robots.sim.lidar_scene import Scene
 from ilrs_robots.sim.sensors import BodyState

@@ -1,92 +1,53 @@
-"""One vehicle in the running physics: actuators, wheel contact, poses and what to judge it by."""
+"""A rover in the running physics: actuators, wheel contact and what to judge it by."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
-from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.geometry.se3 import rpy_from_quat
 from ilrs_robots.core.types import FloatArray, VelocityCommand
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import require_rover
+from ilrs_robots.robots.settings import wheel_drive_of
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.evaluation import Evaluation, wheel_load_n, wheel_slip
 from ilrs_robots.sim.rover_layout import suspension_joints, wheel_places
-from ilrs_robots.sim.sensors import BodyState
+from ilrs_robots.sim.vehicle import SimRobot, Vehicle
 from ilrs_robots.sim.wheel_contact import WheelContact
 
-ACTUATOR_TIMEOUT_S = 0.25
-"""Simulated time after the last command at which the actuators begin to stop by themselves."""
 
-_ALIGNED_RAD = math.radians(5.0)
-_ASTRAY_RAD = math.radians(30.0)
-
-
-@dataclass(frozen=True)
-class SimRobot:
-    """A vehicle and where it starts.
-
-    Attributes:
-        name: namespace and frame prefix.
-        model: dimensions and limits.
-        x_m: start, map.
-        y_m: start, map.
-        yaw_rad: start, map.
-    """
-
-    name: str
-    model: RobotModel
-    x_m: float = 0.0
-    y_m: float = 0.0
-    yaw_rad: float = 0.0
-
-
-class Rover:
-    """Reads and writes one vehicle's part of MuJoCo's state."""
+class Rover(Vehicle):
+    """A vehicle that drives and steers its wheels."""
 
     def __init__(
         self, robot: SimRobot, model: mujoco.MjModel, data: mujoco.MjData, prefix: str,
         config: SimConfig,
     ) -> None:  # fmt: skip
-        self.robot, self._model, self._data = robot, model, data
-        wheels = robot.model.wheels
-        self._places = wheel_places(robot.model)
+        rover = require_rover(robot.model, f"{robot.name}: driving")
+        self._rover, wheels = rover, rover.wheels
+        self._places = wheel_places(rover)
+        names = [place.name for place in self._places]
+        steered = [place.name for place in self._places if place.steered]
+        joint_names = (
+            *(f"{n}_wheel" for n in names),
+            *(f"{n}_steer" for n in steered),
+            *suspension_joints(rover),
+        )
+        super().__init__(robot, model, data, prefix, joint_names)
         self._steered = np.array([place.steered for place in self._places])
-        self.kinematics = SteeringKinematics(
-            wheels.positions_xy_m, self._steered, wheels.radius_m,
-            math.radians(wheels.max_steer_deg),
-        )  # fmt: skip
-        self._find_joints(prefix)
+        self.drive = wheel_drive_of(rover)
+        self._wheel_qpos = self._joint_qpos[: len(names)]
+        self._wheel_dof = self._joint_dof[: len(names)]
+        self._steer_qpos = self._joint_qpos[len(names) : len(names) + len(steered)]
+        self._wheel_bodies = [model.body(f"{prefix}{n}").id for n in names]
+        self._wheel_geoms = [model.geom(f"{prefix}{n}").id for n in names]
         self._find_servos(prefix)
-        load = robot.model.total_mass_kg * -model.opt.gravity[2] / len(self._places)
+        load = rover.total_mass_kg * -model.opt.gravity[2] / len(self._places)
         self.contact = WheelContact(
             model, prefix, wheels.names, wheels.radius_m, load, config.contact
         )
-        self.v_mps = self.w_rps = 0.0
-        self._command = (0.0, 0.0)
-        self._deadline_ns: int | None = None
-
-    def _find_joints(self, prefix: str) -> None:
-        m = self._model
-        free = m.joint(f"{prefix}free")
-        self._qpos, self._dof = int(free.qposadr[0]), int(free.dofadr[0])
-        names = [place.name for place in self._places]
-        steered = [place.name for place in self._places if place.steered]
-        self.joint_names = (
-            *(f"{n}_wheel" for n in names),
-            *(f"{n}_steer" for n in steered),
-            *suspension_joints(self.robot.model),
-        )
-        joints = [m.joint(f"{prefix}{n}") for n in self.joint_names]
-        self._joint_qpos = np.array([int(j.qposadr[0]) for j in joints])
-        joint_dof = np.array([int(j.dofadr[0]) for j in joints])
-        self._wheel_qpos, self._wheel_dof = self._joint_qpos[: len(names)], joint_dof[: len(names)]
-        self._steer_qpos = self._joint_qpos[len(names) : len(names) + len(steered)]
-        self._wheel_bodies = [m.body(f"{prefix}{n}").id for n in names]
-        self._wheel_geoms = [m.geom(f"{prefix}{n}").id for n in names]
 
     def _find_servos(self, prefix: str) -> None:
         m = self._model
@@ -98,84 +59,20 @@ class Rover:
         self._drive_act, self._steer_act = m.actuator_actadr[drive], m.actuator_actadr[steer]
         self._kp, self._kv = m.actuator_gainprm[drive, 0], -m.actuator_biasprm[drive, 2]
 
-    # -- pose ---------------------------------------------------------------------------------
-
-    @property
-    def position_m(self) -> FloatArray:
-        """(3,) base_link in map."""
-        return self._data.qpos[self._qpos : self._qpos + 3].copy()
-
-    @property
-    def quat_wxyz(self) -> FloatArray:
-        """(4,) attitude of base_link in map."""
-        return self._data.qpos[self._qpos + 3 : self._qpos + 7].copy()
-
-    @property
-    def linear_map_mps(self) -> FloatArray:
-        """(3,) velocity of base_link's origin, map."""
-        return self._data.qvel[self._dof : self._dof + 3].copy()
-
-    @property
-    def angular_base_rps(self) -> FloatArray:
-        """(3,) angular velocity, base_link."""
-        return self._data.qvel[self._dof + 3 : self._dof + 6].copy()
-
-    @property
-    def joint_positions_rad(self) -> FloatArray:
-        """Angles in the order of ``joint_names``."""
-        return self._data.qpos[self._joint_qpos]
-
-    def body_state(self, stamp_ns: int) -> BodyState:
-        """Everything the sensors measure, now."""
-        return BodyState(
-            stamp_ns, self.position_m, self.quat_wxyz, self.linear_map_mps,
-            self.angular_base_rps, self.joint_positions_rad,
-        )  # fmt: skip
-
-    def place(self, position_m: FloatArray, quat_wxyz: FloatArray) -> None:
-        """Put the vehicle somewhere at rest."""
-        self._data.qpos[self._qpos : self._qpos + 3] = position_m
-        self._data.qpos[self._qpos + 3 : self._qpos + 7] = quat_wxyz
-        self._data.qvel[self._dof : self._dof + 6] = 0.0
-
-    @property
-    def rest_speed(self) -> float:
-        """Largest speed of the body (m/s or rad/s), to see whether it has settled."""
-        return float(np.max(np.abs(self._data.qvel[self._dof : self._dof + 6])))
-
     # -- actuators ----------------------------------------------------------------------------
 
     def command(self, command: VelocityCommand, now_ns: int) -> None:
         """Take a command at simulated time ``now_ns``; it is clipped to the limits."""
-        limits = self.robot.model.limits
-        v = min(max(command.linear_mps, -limits.max_speed_mps), limits.max_speed_mps)
-        w = min(max(command.angular_rps, -limits.max_yaw_rate_rps), limits.max_yaw_rate_rps)
-        scale = self.kinematics.speed_scale(v, w, self.robot.model.wheels.max_speed_rps)
-        self._command = (scale * v, scale * w)
-        self._deadline_ns = now_ns + round(ACTUATOR_TIMEOUT_S * 1e9)
+        self.drive.command(command, now_ns)
 
     def actuate(self, now_ns: int, period_s: float) -> None:
         """Set the servos for the coming period."""
-        limits = self.robot.model.limits
-        if self._deadline_ns is not None and now_ns + round(period_s * 1e9) > self._deadline_ns:
-            self._deadline_ns, self._command = None, (0.0, 0.0)
-        v, w = self._command
-        angles = self._wheel_angles()
-        share = 1.0
-        if v or w:
-            wanted, _ = self.kinematics.inverse(v, w, angles)
-            self._steer_towards(wanted, period_s)
-            astray = float(np.max(np.abs(wanted - angles), initial=0.0))
-            share = (_ASTRAY_RAD - astray) / (_ASTRAY_RAD - _ALIGNED_RAD)
-            share = min(max(share, 0.0), 1.0)
-        else:
+        wanted = self.drive.step(now_ns, period_s, self._wheel_angles())
+        if wanted.steer_rad is None:
             self._data.ctrl[self._steer_ctrl] = 0.0
-        speed_up, slow_down = limits.max_accel_mps2, limits.max_decel_mps2
-        self.v_mps = _ramp(self.v_mps, share * v, speed_up * period_s, slow_down * period_s)
-        speed_up, slow_down = limits.max_yaw_accel_rps2, limits.max_yaw_decel_rps2
-        self.w_rps = _ramp(self.w_rps, share * w, speed_up * period_s, slow_down * period_s)
-        speeds = self.kinematics.wheel_speeds(self.v_mps, self.w_rps, angles)
-        self._data.ctrl[self._drive_ctrl] = speeds
+        else:
+            self._steer_towards(wanted.steer_rad, period_s)
+        self._data.ctrl[self._drive_ctrl] = wanted.wheel_rps
         self._stop_windup()
 
     def _wheel_angles(self) -> FloatArray:
@@ -184,13 +81,13 @@ class Rover:
         return angles
 
     def _steer_towards(self, wanted_rad: FloatArray, period_s: float) -> None:
-        rate = math.radians(self.robot.model.wheels.steer_rate_deg_s)
+        rate = math.radians(self._rover.wheels.steer_rate_deg_s)
         error = wanted_rad[self._steered] - self._data.act[self._steer_act]
         self._data.ctrl[self._steer_ctrl] = np.clip(error / period_s, -rate, rate)
 
     def _stop_windup(self) -> None:
         """Keep each drive's set angle where its torque can just reach the limit."""
-        torque = self.robot.model.wheels.max_torque_nm
+        torque = self._rover.wheels.max_torque_nm
         angle = self._data.qpos[self._wheel_qpos]
         speed = self._data.qvel[self._wheel_dof]
         low = angle + (self._kv * speed - torque) / self._kp
@@ -205,7 +102,7 @@ class Rover:
 
     def evaluate(self) -> Evaluation:
         """Slip, loads, touches and tilt now."""
-        rim = self._data.qvel[self._wheel_dof] * self.robot.model.wheels.radius_m
+        rim = self._data.qvel[self._wheel_dof] * self._rover.wheels.radius_m
         roll, pitch, _ = rpy_from_quat(self.quat_wxyz)
         return Evaluation(
             wheel_slip(self._model, self._data, self._wheel_bodies, rim),
@@ -219,13 +116,4 @@ class Rover:
 
     def state(self) -> bytes:
         """What of the vehicle's state MuJoCo does not hold."""
-        own = [self.v_mps, self.w_rps, *self._command, float(self._deadline_ns or -1)]
-        return np.concatenate((own, self.contact.state())).tobytes()
-
-
-def _ramp(value: float, target: float, faster: float, slower: float) -> float:
-    """Move towards the target; towards zero by ``slower``, away from it by ``faster``."""
-    if value * target < 0.0:
-        target = 0.0
-    step = slower if abs(target) < abs(value) else faster
-    return value + min(max(target - value, -step), step)
+        return np.concatenate((self.drive.state(), self.contact.state())).tobytes()

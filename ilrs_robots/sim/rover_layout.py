@@ -8,7 +8,7 @@ import numpy as np
 
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.types import FloatArray
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import RoverModel
 
 VEHICLE_BIT = 1 << 30
 """Contact bit of vehicle bodies, so that vehicles feel one another."""
@@ -50,21 +50,27 @@ class WheelPlace:
     steered: bool
 
 
-def wheel_places(model: RobotModel) -> tuple[WheelPlace, ...]:
-    """Assign each wheel to the rocker (ahead of its pivot) or to the bogie (behind it).
+def wheel_places(model: RoverModel) -> tuple[WheelPlace, ...]:
+    """Assign each wheel to what carries it.
+
+    In a rocker-bogie that is the rocker (ahead of its pivot) or the bogie (behind it), with
+    independent suspension a strut of its own, else the base.
 
     Raises:
-        ConfigError: a side does not have one wheel ahead and two behind.
+        ConfigError: a side of a rocker-bogie does not have one wheel ahead and two behind.
     """
-    rocker_x = model.suspension.rocker_pivot_m[0]
+    arms = model.suspension.rocker_bogie
     places = []
     for name, (x, y) in model.wheels.positions.items():
         carrier = "base"
-        if model.suspension.kind == "rocker_bogie":
-            carrier = f"{'rocker' if x > rocker_x else 'bogie'}_{'left' if y > 0 else 'right'}"
+        if arms is not None:
+            ahead = x > arms.rocker_pivot_m[0]
+            carrier = f"{'rocker' if ahead else 'bogie'}_{'left' if y > 0 else 'right'}"
+        elif model.suspension.independent is not None:
+            carrier = suspension_joint(name)
         centre = np.array([x, y, model.wheels.radius_m])
         places.append(WheelPlace(name, carrier, centre, name in model.wheels.steered))
-    if model.suspension.kind == "rocker_bogie":
+    if arms is not None:
         found = sorted(place.carrier for place in places)
         if found != ["bogie_left"] * 2 + ["bogie_right"] * 2 + ["rocker_left", "rocker_right"]:
             raise ConfigError(
@@ -74,8 +80,15 @@ def wheel_places(model: RobotModel) -> tuple[WheelPlace, ...]:
     return tuple(places)
 
 
-def suspension_joints(model: RobotModel) -> tuple[str, ...]:
+def suspension_joint(wheel: str) -> str:
+    """Name of the slide that carries a wheel of an independent suspension."""
+    return f"{wheel}_suspension"
+
+
+def suspension_joints(model: RoverModel) -> tuple[str, ...]:
     """Names of the suspension joints, as published in ``joint_states``."""
-    if model.suspension.kind != "rocker_bogie":
-        return ()
-    return "rocker_left", "rocker_right", "bogie_left", "bogie_right"
+    if model.suspension.rocker_bogie is not None:
+        return "rocker_left", "rocker_right", "bogie_left", "bogie_right"
+    if model.suspension.independent is not None:
+        return tuple(suspension_joint(name) for name in model.wheels.names)
+    return ()

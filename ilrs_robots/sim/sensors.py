@@ -15,7 +15,7 @@ from ilrs_robots.core.types import (
     ImuSample,
     JointSample,
 )
-from ilrs_robots.robots.model import ImuConfig, JointStatesConfig, StarTrackerConfig
+from ilrs_robots.robots.sensor_parts import ImuConfig, JointStatesConfig, StarTrackerConfig
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.lidar import Lidar
 from ilrs_robots.sim.lidar_scene import build_scene
-from ilrs_robots.sim.rover import SimRobot
 from ilrs_robots.sim.sensors import BodyState, Imu, JointEncoders, StarTracker
 from ilrs_robots.sim.terrain import Terrain
+from ilrs_robots.sim.vehicle import SimRobot
 
 _SCENE_MARGIN_M = 2.0
 

@@ -13,22 +13,27 @@ import mujoco
 import numpy as np
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
+from ilrs_robots.core.control.drive import ACTUATOR_TIMEOUT_S
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_rotate
 from ilrs_robots.core.types import (
     OdometryEstimate,
     VelocityCommand,
 )
+from ilrs_robots.robots.model import HopperModel, require_rover
 from ilrs_robots.sim import lidar_rays, wheel_contact
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.evaluation import Evaluation
 from ilrs_robots.sim.ground import GroundPatch
-from ilrs_robots.sim.rover import ACTUATOR_TIMEOUT_S, Rover, SimRobot
+from ilrs_robots.sim.hopper import Hopper
+from ilrs_robots.sim.hopper_mjcf import add_hopper
+from ilrs_robots.sim.rover import Rover
 from ilrs_robots.sim.rover_layout import ContactBits
 from ilrs_robots.sim.rover_mjcf import add_rover
 from ilrs_robots.sim.suite import SensorEvent, SensorSuite
 from ilrs_robots.sim.terrain import Terrain
+from ilrs_robots.sim.vehicle import SimRobot, Vehicle
 
 __all__ = [
     "ACTUATOR_TIMEOUT_S", "EmbeddedWorld", "Evaluation", "SensorEvent", "SimConfig", "SimRobot",
@@ -48,8 +53,17 @@ class _Vehicle:
         size = robot.model.footprint
         reach = 0.5 * math.hypot(size.length_m, size.width_m)
         self.patch = GroundPatch(terrain, self.prefix, reach, self.bits, config)
-        self.rover: Rover
+        self.body: Vehicle
         self.suite: SensorSuite
+
+
+def _add_vehicle(root: ET.Element, vehicle: _Vehicle) -> None:
+    """Append a vehicle's bodies to the ``<mujoco>`` element."""
+    model, where = vehicle.robot.model, (vehicle.prefix, vehicle.bits, vehicle.patch.geom_name)
+    if isinstance(model, HopperModel):
+        add_hopper(root, model, *where)
+    else:
+        add_rover(root, require_rover(model, vehicle.robot.name), *where)
 
 
 class EmbeddedWorld:
@@ -93,11 +107,12 @@ class EmbeddedWorld:
         self._build()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lidar")
         for k, vehicle in enumerate(self._vehicles.values()):
-            vehicle.rover = Rover(
+            kind = Hopper if isinstance(vehicle.robot.model, HopperModel) else Rover
+            vehicle.body = kind(
                 vehicle.robot, self._model, self._data, vehicle.prefix, self.config
             )
             vehicle.suite = SensorSuite(
-                vehicle.robot, vehicle.rover.joint_names, [seed, k], self._pool, self.config
+                vehicle.robot, vehicle.body.joint_names, [seed, k], self._pool, self.config
             )
         self._settle()
 
@@ -122,7 +137,7 @@ class EmbeddedWorld:
         """
         if not (math.isfinite(command.linear_mps) and math.isfinite(command.angular_rps)):
             raise SimulationError(f"{robot}: the command {command} is not finite")
-        self._vehicle(robot).rover.command(command, self._time_ns)
+        self._vehicle(robot).body.command(command, self._time_ns)
 
     def step(self) -> list[SensorEvent]:
         """Advance one exchange period.
@@ -157,24 +172,24 @@ class EmbeddedWorld:
 
     def truth(self, robot: str) -> OdometryEstimate:
         """True pose of base_link in map and its twist in base_link; for evaluation only."""
-        rover = self._vehicle(robot).rover
-        quat = rover.quat_wxyz
+        body = self._vehicle(robot).body
+        quat = body.quat_wxyz
         return OdometryEstimate(
             self._time_ns,
-            rover.position_m,
+            body.position_m,
             quat,
-            quat_rotate(quat_conjugate(quat), rover.linear_map_mps),
-            rover.angular_base_rps,
+            quat_rotate(quat_conjugate(quat), body.linear_map_mps),
+            body.angular_base_rps,
         )
 
     def evaluation(self, robot: str) -> Evaluation:
         """Slip, loads, touches and tilt; for evaluation only."""
-        return self._vehicle(robot).rover.evaluate()
+        return self._vehicle(robot).body.evaluate()
 
     def joint_angles(self, robot: str) -> dict[str, float]:
         """True joint angles by name, rad."""
-        rover = self._vehicle(robot).rover
-        return dict(zip(rover.joint_names, rover.joint_positions_rad.tolist(), strict=True))
+        body = self._vehicle(robot).body
+        return dict(zip(body.joint_names, body.joint_positions_rad.tolist(), strict=True))
 
     def ground(self, robot: str) -> GroundPatch:
         """The patch under a vehicle."""
@@ -188,7 +203,7 @@ class EmbeddedWorld:
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
         for vehicle in self._vehicles.values():
-            digest.update(vehicle.rover.state())
+            digest.update(vehicle.body.state())
             digest.update(vehicle.suite.state())
         return digest.hexdigest()
 
@@ -233,9 +248,7 @@ class EmbeddedWorld:
             ET.SubElement(root, tag)
         for vehicle in self._vehicles.values():
             vehicle.patch.add_to(root)
-            add_rover(
-                root, vehicle.robot.model, vehicle.prefix, vehicle.bits, vehicle.patch.geom_name
-            )
+            _add_vehicle(root, vehicle)
         self.xml = ET.tostring(root, encoding="unicode")
         self._model = mujoco.MjModel.from_xml_string(self.xml)
         self._data = mujoco.MjData(self._model)
@@ -247,40 +260,40 @@ class EmbeddedWorld:
         for vehicle in self._vehicles.values():
             xy = np.array([vehicle.robot.x_m, vehicle.robot.y_m])
             vehicle.patch.follow(xy)
-            vehicle.rover.place(*vehicle.patch.stand(vehicle.robot, _DROP_M))
+            vehicle.body.place(*vehicle.patch.stand(vehicle.robot, _DROP_M))
         periods = round(self.config.settle_s / (self._tick_ns * 1e-9))
         for k in range(periods):
             self._physics()
             if k * self._tick_ns > 1e9 and all(
-                v.rover.rest_speed < _REST for v in self._vehicles.values()
+                v.body.rest_speed < _REST for v in self._vehicles.values()
             ):
                 break
         self._data.time = 0.0
         for vehicle in self._vehicles.values():
-            vehicle.rover.contact.forget()
+            vehicle.body.contact.forget()
             self._follow(vehicle, first=True)
-            vehicle.suite.begin(vehicle.rover.body_state(0))
+            vehicle.suite.begin(vehicle.body.body_state(0))
 
     def _tick(self, events: list[SensorEvent]) -> None:
         for vehicle in self._vehicles.values():
             self._follow(vehicle)
-            vehicle.rover.actuate(self._time_ns, self._tick_ns * 1e-9)
+            vehicle.body.actuate(self._time_ns, self._tick_ns * 1e-9)
             vehicle.suite.start_rays()
         self._physics()
         self._time_ns += self._tick_ns
         for vehicle in self._vehicles.values():
-            state = vehicle.rover.body_state(self._time_ns)
+            state = vehicle.body.body_state(self._time_ns)
             events.extend(vehicle.suite.sense(state))
 
     def _follow(self, vehicle: _Vehicle, first: bool = False) -> None:
-        moved = vehicle.patch.follow(vehicle.rover.position_m[:2])
+        moved = vehicle.patch.follow(vehicle.body.position_m[:2])
         if moved or first:
             vehicle.suite.see(self._surface, vehicle.patch)
 
     def _physics(self) -> None:
         mujoco.mj_step(self._model, self._data, self._substeps)
         for vehicle in self._vehicles.values():
-            vehicle.rover.update_contact()
+            vehicle.body.update_contact()
         self._check()
 
     def _check(self) -> None:
@@ -294,7 +307,7 @@ class EmbeddedWorld:
 
     def _where(self) -> str:
         places = [
-            f"{name} at {np.round(v.rover.position_m, 2).tolist()} m"
+            f"{name} at {np.round(v.body.position_m, 2).tolist()} m"
             for name, v in self._vehicles.items()
         ]
         return f"at {self._time_ns * 1e-9:.3f} s; {'; '.join(places)}"

@@ -16,7 +16,15 @@ import pytest
 import ilrs_robots
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-EXECUTABLES = {"ilrs", "robot_node", "command_gate", "embedded_sim", "recorder"}
+EXECUTABLES = {
+    "ilrs",
+    "robot_node",
+    "command_gate",
+    "embedded_sim",
+    "recorder",
+    "gazebo_drive",
+    "gazebo_support",
+}
 
 # rosdep key in package.xml -> name on PyPI, where the two differ in more than python3-
 PYPI_NAME = {

@@ -53,7 +53,7 @@ def test_joints_and_servos_equal_the_yaml(robot):
     steers = {n.removesuffix("_steer") for n in joint_names(model) if n.endswith("_steer")}
     assert steers == {f"r/{n}" for n in robot.wheels.steered}
     for side in ("left", "right"):
-        stop = np.radians(robot.suspension.max_angle_deg)
+        stop = np.radians(robot.suspension.rocker_bogie.max_angle_deg)
         np.testing.assert_allclose(model.joint(f"r/rocker_{side}").range, [-stop, stop])
     drive = model.actuator("r/front_left_wheel")
     assert drive.forcerange[1] == robot.wheels.max_torque_nm
@@ -94,9 +94,8 @@ def test_impossible_vehicles_are_refused(robot):
     )
     with pytest.raises(ConfigError, match="rocker-bogie needs"):
         compiled(four)
-    springs = dataclasses.replace(robot.suspension, kind="independent")
-    with pytest.raises(ConfigError, match="independent"):
-        compiled(dataclasses.replace(robot, suspension=springs))
+    with pytest.raises(ConfigError, match="goes with kind 'rocker_bogie' and only with it"):
+        dataclasses.replace(robot.suspension, kind="independent")
     low = dataclasses.replace(robot.body, clearance_m=2.9)
     with pytest.raises(ConfigError, match=r"clearance_m = 2\.9 m"):
         compiled(dataclasses.replace(robot, body=low))
@@ -107,11 +106,11 @@ def test_impossible_vehicles_are_refused(robot):
 def test_inertias_equal_the_textbook():
     np.testing.assert_allclose(box_inertia(12.0, (1.0, 2.0, 3.0)), [13.0, 10.0, 5.0])
     assert wheel_inertia(12.0, 2.0, 1.0) == (13.0, 24.0)
-    centre, inertia = rods_inertia(6.0, np.zeros(3), [np.array([2.0, 0.0, 0.0])])
+    centre, inertia = rods_inertia(6.0, np.zeros(3), [np.array([2.0, 0.0, 0.0])], 0.06)
     np.testing.assert_allclose(centre, [1.0, 0.0, 0.0])
     np.testing.assert_allclose(inertia, np.diag([0.0, 2.0, 2.0]), atol=0.01)
     bent, _ = rods_inertia(
-        4.0, np.zeros(3), [np.array([2.0, 0.0, 0.0]), np.array([0.0, 0.0, 2.0])]
+        4.0, np.zeros(3), [np.array([2.0, 0.0, 0.0]), np.array([0.0, 0.0, 2.0])], 0.06
     )
     np.testing.assert_allclose(bent, [0.5, 0.0, 0.5])
 

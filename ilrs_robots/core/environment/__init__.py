@@ -1,0 +1,1 @@
+"""The Moon around the robots: Sun, Earth, horizon, light, heat. No ROS, no files, no clock."""

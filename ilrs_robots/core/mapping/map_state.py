@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from ilrs_robots.core.types import Float32Array
 
 Int32Array = NDArray[np.int32]
+UInt8Array = NDArray[np.uint8]
 
 BLOCK: Final = 512
-RECORD: Final = 8
+RECORD: Final = 10
 """float32 numbers kept per cell during a scan: reference height, gate variance, sum of weights,
-of weighted and of weighted squared residuals, highest residual, points in the gate and out of it.
-They fill half a cache line, so that a point costs one line."""
+of weighted and of weighted squared residuals, highest and lowest height, points in the gate and
+out of it, index of the lowest point."""
 
 NON_FINITE: Final = 0
 RANGE: Final = 1
@@ -24,13 +25,27 @@ GATED: Final = 3
 
 
 class Layers(NamedTuple):
-    """State of the map, each (rows * cols,) float32 in the circular buffer's own order."""
+    """State of the map, each (rows * cols,) in the circular buffer's own order.
+
+    All float32 but ``lanes``. The last two are the memory of the visibility check and no layer
+    for users: which lanes of a cell were seen through, and the highest such ray.
+    """
 
     elevation: Float32Array
     variance: Float32Array
     upper_bound: Float32Array
     count: Float32Array  # type: ignore[assignment]
     last_seen_s: Float32Array
+    lower_bound: Float32Array
+    intensity: Float32Array
+    pass_height: Float32Array
+    lanes: UInt8Array
+
+
+HIDDEN: Final = ("pass_height", "lanes")
+_FILLS: Final[dict[str, np.generic[Any]]] = {"count": np.float32(0.0), "lanes": np.uint8(0)}
+EMPTY: Final = tuple(_FILLS.get(name, np.float32(np.nan)) for name in Layers._fields)
+"""What an unknown cell holds, in the order of ``Layers``."""
 
 
 class Window(NamedTuple):
@@ -52,12 +67,15 @@ class Scan(NamedTuple):
     height_variance: np.float32
     range_variance: np.float32
     angle_variance: np.float32
+    incidence_variance: np.float32
     sensor_col: float
     sensor_row: float
-    cell_square: float
+    sensor_height: float
+    cell_m: float
     pose_z_variance: float
     pose_tilt_variance: float
     stamp_s: float
+    view_top_sine: float
 
 
 class Rules(NamedTuple):
@@ -68,4 +86,37 @@ class Rules(NamedTuple):
     outlier_variance: float
     min_variance: float
     max_variance: float
-    upper_relaxation: float
+    relaxation: float
+    clearance_m: float
+
+
+class Scratch(NamedTuple):
+    """Room for one scan, in the window's own order or in the order of the touched cells."""
+
+    records: Float32Array
+    """(cells, RECORD) zeros; zeros again after each scan."""
+    touched: Int32Array
+    """(cells,) the cells that have points."""
+    slope_variance: Float32Array
+    """(cells,) of each touched cell: what its slope adds to a point's variance."""
+    lowest: Int32Array
+    """(cells,) of each touched cell: its lowest point."""
+    fused: UInt8Array
+    """(cells,) zeros; 1 while the scan at hand agrees with the cell."""
+    limits: Float32Array
+    """(cells,) height below which a ray contradicts the cell."""
+    brightness: Float32Array
+    """(cells, 2) zeros, sums of weight and of weighted intensity; (0, 2) where unused."""
+
+
+def scratch_of(cells: int) -> Scratch:
+    """Room for scans into that many cells."""
+    return Scratch(
+        np.zeros((cells, RECORD), np.float32),
+        np.empty(cells, np.int32),
+        np.empty(cells, np.float32),
+        np.empty(cells, np.int32),
+        np.zeros(cells, np.uint8),
+        np.empty(cells, np.float32),
+        np.zeros((0, 2), np.float32),
+    )

@@ -1,0 +1,254 @@
+"""Take out of the map what a scan sees through: one ray per touched cell, to its lowest point.
+
+A ray says that the line along which it ran is free, not that a whole cell is. So each cell is
+parted into four lanes along the ray, and only when rays ran below its top in every lane, in this
+scan or earlier ones, and nothing was hit up there since, is that top gone. A rock that fills part
+of a cell stops the rays of its own lane and stays, a pole between two beams too. Rays are real
+ones, to measured points; a ray to the middle of a cell could cut a corner that the real one
+missed. What lies above the sensor's field of view is not judged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ilrs_robots.core.mapping.cell_update import pass_limit
+from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_variance
+from ilrs_robots.core.mapping.map_state import Layers, Rules, Scan, Scratch, Window
+from ilrs_robots.core.types import Float32Array, IntArray
+
+_LANES = 4
+_ALL = (1 << _LANES) - 1
+
+
+@njit(cache=True, error_model="numpy")
+def _set_limits(
+    layers: Layers, scan: Scan, rules: Rules, window: Window, scratch: Scratch
+) -> float:
+    """Fill ``limits``: per cell the height below which a ray contradicts it; the highest of them.
+
+    NaN, which no height is below, where nothing is known.
+    """
+    highest = -np.inf
+    tilt = scan.pose_tilt_variance + float(scan.angle_variance)
+    square = scan.cell_m * scan.cell_m
+    for row in range(window.rows):
+        along = (row + 0.5 - scan.sensor_row) ** 2
+        for col in range(window.cols):
+            cell = row * window.cols + col
+            place = place_of(cell, window)
+            height = layers.elevation[place]
+            if height != height:
+                scratch.limits[cell] = np.nan
+                continue
+            across = (col + 0.5 - scan.sensor_col) ** 2
+            variance = aged_variance(place, layers, scan, rules) + scan.pose_z_variance
+            variance += tilt * (along + across) * square
+            limit = pass_limit(layers.upper_bound[place], height, variance, rules)
+            scratch.limits[cell] = limit
+            highest = max(highest, limit)
+    return highest
+
+
+@njit(cache=True, error_model="numpy")
+def _steps(
+    start: float, end: float, cells: int, stop: float, height: float, slope: float, highest: float
+) -> tuple[int, int, int]:
+    """First and last column (along the ray's longer axis) to look at, and the direction.
+
+    Only columns whose middle the ray crosses between the sensor and ``stop`` cells before its end,
+    which are on the map, where it runs below anything that is known there.
+    """
+    forward = 1 if end > start else -1
+    if forward > 0:
+        first, last = int(np.floor(start + 0.5)), int(np.floor(end)) - 1
+        last = min(last, int(np.floor(end - stop - 0.5)))
+        first, last = max(first, 0), min(last, cells - 1)
+    else:
+        first, last = int(np.floor(start - 0.5)), int(np.floor(end)) + 1
+        last = max(last, int(np.ceil(end + stop - 0.5)))
+        first, last = min(first, cells - 1), max(last, 0)
+    # height at the higher side of a column: level at the sensor plus slope times distance
+    below = (highest - height - 0.5 * abs(slope)) / slope if slope != 0.0 else np.inf
+    if slope < 0.0:
+        reach = start + forward * below
+        if forward > 0:
+            first = max(first, int(np.floor(min(reach, cells + 1.0))) - 1)
+        else:
+            first = min(first, int(np.ceil(max(reach, -2.0))))
+    elif height > highest:
+        last = first - forward
+    return first, last, forward
+
+
+@njit(cache=True, error_model="numpy")
+def _cast(
+    u: float,
+    v: float,
+    height: float,
+    stop_m: float,
+    highest: float,
+    layers: Layers,
+    scan: Scan,
+    window: Window,
+    scratch: Scratch,
+    flagged: IntArray,
+    n_flagged: int,
+) -> int:
+    """Follow one ray from the sensor to (u, v) in cells; note the cells it sees through.
+
+    It is looked at where it crosses the middle of each column along its longer axis, with the
+    height it has on the higher side of that cell.
+    """
+    du, dv, rise = u - scan.sensor_col, v - scan.sensor_row, height - scan.sensor_height
+    along_u = abs(du) >= abs(dv)
+    longer, shorter = (du, dv) if along_u else (dv, du)
+    start, end = (scan.sensor_col, u) if along_u else (scan.sensor_row, v)
+    side = scan.sensor_row if along_u else scan.sensor_col
+    cells, sides = (window.cols, window.rows) if along_u else (window.rows, window.cols)
+    stride, side_stride = (1, window.cols) if along_u else (window.cols, 1)
+    reach = abs(longer)
+    if reach < 2.0:
+        return n_flagged
+    stop = stop_m / scan.cell_m * reach / np.sqrt(du * du + dv * dv)
+    slope = rise / reach
+    first, last, forward = _steps(start, end, cells, stop, scan.sensor_height, slope, highest)
+    count = (last - first) * forward + 1
+    if count <= 0:
+        return n_flagged
+    begin = (first + 0.5 - start) * forward
+    drift = np.float32(shorter / reach)
+    across0 = np.float32(side + begin * drift)
+    top0 = np.float32(scan.sensor_height + begin * slope + 0.5 * abs(slope))
+    fall = np.float32(slope)
+    shift = 0 if along_u else _LANES
+    for k in range(count):
+        step = np.float32(k)
+        across = across0 + step * drift
+        top = top0 + step * fall
+        lane = np.int32(np.floor(across))
+        if lane < 0 or lane >= sides:
+            continue
+        cell = (first + k * forward) * stride + lane * side_stride
+        if top < scratch.limits[cell]:
+            place = place_of(cell, window)
+            bit = np.uint8(1 << (shift + int((across - np.float32(lane)) * _LANES)))
+            before = layers.lanes[place]
+            if before & bit == 0:
+                layers.lanes[place] = before | bit
+                flagged[n_flagged] = cell
+                n_flagged += 1 if ((before | bit) >> shift) & _ALL == _ALL else 0
+            old = layers.pass_height[place]
+            layers.pass_height[place] = max(old, top) if old == old else top
+    return n_flagged
+
+
+@njit(cache=True, error_model="numpy")
+def _in_view(cell: int, upper: float, scan: Scan, window: Window) -> bool:
+    """Whether the top of a cell is within the sensor's field of view."""
+    m = scan.matrix
+    across = ((cell % window.cols) + 0.5 - scan.sensor_col) * scan.cell_m
+    along = ((cell // window.cols) + 0.5 - scan.sensor_row) * scan.cell_m
+    rise = upper - scan.sensor_height
+    up = m[0, 2] * scan.cell_m * across + m[1, 2] * scan.cell_m * along + m[2, 2] * rise
+    reach = np.sqrt(across * across + along * along + rise * rise)
+    return bool(up <= scan.view_top_sine * reach)
+
+
+@njit(cache=True, error_model="numpy")
+def _judge(
+    cell: int,
+    layers: Layers,
+    empty: Layers,
+    scan: Scan,
+    rules: Rules,
+    window: Window,
+    scratch: Scratch,
+) -> bool:
+    """Take away from a cell what was seen through; whether there was anything to take.
+
+    A height above the rays goes altogether, unless the scan itself agrees with it: what is below
+    it has not been measured, and unknown is what the cell then is. Else only the top goes.
+    """
+    place = place_of(cell, window)
+    passed, height = layers.pass_height[place], layers.elevation[place]
+    if not _in_view(cell, layers.upper_bound[place], scan, window):
+        return False
+    variance = aged_variance(place, layers, scan, rules) + pose_variance(cell, scan, window)
+    if scratch.fused[cell] == 0 and passed < pass_limit(height, height, variance, rules):
+        layers.elevation[place] = empty.elevation[0]
+        layers.variance[place] = empty.variance[0]
+        layers.upper_bound[place] = empty.upper_bound[0]
+        layers.lower_bound[place] = empty.lower_bound[0]
+        layers.count[place] = empty.count[0]
+        layers.last_seen_s[place] = empty.last_seen_s[0]
+        layers.intensity[place] = empty.intensity[0]
+    else:
+        layers.upper_bound[place] = max(passed, height)
+    layers.lanes[place] = empty.lanes[0]
+    layers.pass_height[place] = empty.pass_height[0]
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def clean_up(
+    flat: Float32Array,
+    n_touched: int,
+    layers: Layers,
+    empty: Layers,
+    scan: Scan,
+    rules: Rules,
+    window: Window,
+    scratch: Scratch,
+    bounds: IntArray,
+) -> int:
+    """Take out what the rays of a scan that was just fused ran through.
+
+    Args:
+        flat: (3 n,) float32 points in the sensor frame.
+        n_touched: cells that the scan touched.
+        layers: state, altered.
+        empty: layers of one unknown cell.
+        scan: pose and noise of the scan.
+        rules: gate, variances and the clearance of rays.
+        window: place of the map in its buffer.
+        scratch: ``touched`` and ``lowest`` of the scan.
+        bounds: (4,) cells that changed in the window, grown.
+
+    Returns:
+        Cells that lost their height or their top.
+    """
+    highest = _set_limits(layers, scan, rules, window, scratch)
+    m = scan.matrix
+    stop_m = 3.0 * np.sqrt(float(scan.range_variance))
+    # a cell can come up once along each axis: its lanes fill up once
+    flagged = np.empty(2 * window.rows * window.cols + 1, np.int64)
+    n_flagged = 0
+    for k in range(n_touched):
+        at = 3 * min(scratch.lowest[k], flat.shape[0] // 3 - 1)
+        x, y, z = flat[at], flat[at + 1], flat[at + 2]
+        u = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
+        v = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
+        height = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
+        n_flagged = _cast(
+            u, v, height, stop_m, highest, layers, scan, window, scratch, flagged, n_flagged
+        )
+    changed = 0
+    for k in range(n_flagged):
+        cell = flagged[k]
+        if layers.lanes[place_of(cell, window)] == 0:
+            continue
+        if _judge(cell, layers, empty, scan, rules, window, scratch):
+            changed += 1
+            row, col = cell // window.cols, cell % window.cols
+            bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
+            bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
+    return changed
+
+
+@njit(cache=True, error_model="numpy")
+def forget_fused(scratch: Scratch, n_touched: int) -> None:
+    """Make the marks of a scan zero again."""
+    for k in range(n_touched):
+        scratch.fused[scratch.touched[k]] = 0

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from ilrs_robots.core.clock import ClockWatch, other_clock
 from ilrs_robots.core.cloud.deskew import deskew
 from ilrs_robots.core.cloud.self_filter import OwnBox, own_points
-from ilrs_robots.core.errors import ExtrapolationError, InvalidCloudError, MissingTransformError
+from ilrs_robots.core.errors import (
+    ConfigError,
+    ExtrapolationError,
+    InvalidCloudError,
+    MissingTransformError,
+    TransformError,
+)
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.mapping.elevation_map import (
@@ -21,13 +27,10 @@ from ilrs_robots.core.mapping.elevation_map import (
     ElevationMapConfig,
     UpdateReport,
 )
+from ilrs_robots.core.mapping.hazard_tracker import HazardTracker
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.mapping.sensor_noise import SensorNoise
-from ilrs_robots.core.mapping.traversability import (
-    TraversabilityConfig,
-    TraversabilityLayers,
-    traversability,
-)
+from ilrs_robots.core.mapping.traversability import TraversabilityConfig, TraversabilityLayers
 from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, GridSpec
 from ilrs_robots.robots.frames import base_frame, odom_frame
 from ilrs_robots.robots.mapping_types import (
@@ -85,7 +88,8 @@ class MappingStep:
         self._clock = ClockWatch(self.simulated_time)
         self._jump = JumpWatch()
         self._spread = PoseSpread()
-        self._hazards: tuple[TraversabilityLayers, TraversabilityConfig] | None = None
+        self._tracker = HazardTracker(self.limits, self.traversability_config)
+        self._hazards: TraversabilityLayers | None = None
         self._waiting: list[Waiting] = []
 
     @property
@@ -179,6 +183,8 @@ class MappingStep:
                     waiting.append(item)
             except InvalidCloudError as error:
                 self.drop(error.reason, str(error), item.source)
+            except (ConfigError, TransformError) as error:
+                self.drop("pose", str(error), item.source)
         self._waiting = waiting
         return done
 
@@ -192,16 +198,13 @@ class MappingStep:
         They are computed once for each state of the map.
         """
         spec = self.map.spec
-        if self._hazards is None or self._hazards[1] is not self.traversability_config:
-            layers = traversability(
-                self.map.layer("elevation"),
-                spec.resolution_m,
-                self.limits,
-                self.traversability_config,
-                self.map.layer("upper_bound"),
-            )
-            self._hazards = layers, self.traversability_config
-        return self._hazards[0], spec
+        if self._tracker.config is not self.traversability_config:
+            self._tracker.reconfigure(self.traversability_config)
+            self._hazards = None
+        if self._hazards is None:
+            heights = self.map.layer("elevation"), self.map.layer("upper_bound")
+            self._hazards = self._tracker.update(*heights, spec)
+        return self._hazards, spec
 
     def clear(self) -> None:
         """Forget the map and what waits."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +17,8 @@ from ilrs_robots.core.control.tracker import TrackerConfig
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
 from ilrs_robots.core.mapping.elevation_map import ElevationMapConfig
 from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.mapping.sensor_noise import SensorNoise
+from ilrs_robots.core.mapping.traversability import TraversabilityConfig, scaled_to
 from ilrs_robots.core.planning.costmap import CostmapConfig
 from ilrs_robots.core.planning.grid_planner import PlannerConfig
 from ilrs_robots.robots.model import RobotModel
@@ -65,6 +69,26 @@ def map_config_of(model: RobotModel) -> ElevationMapConfig:
         range_max_m=lidar.range_max_m,
         range_sigma_m=lidar.range_sigma_m,
     )
+
+
+def traversability_config_of(model: RobotModel) -> TraversabilityConfig:
+    """Traversability's defaults at the scale of a rover's footprint."""
+    return scaled_to(limits_of(model), TraversabilityConfig())
+
+
+def noises_of(model: RobotModel, robot: str) -> dict[str, SensorNoise]:
+    """Noise of each range sensor of a robot by frame id.
+
+    What a sensor's file does not say is the map's default.
+    """
+    lidar, default = model.lidar, SensorNoise()
+    return {
+        f"{robot}/{lidar.frame}": replace(
+            default,
+            range_sigma_m=lidar.range_sigma_m,
+            view_top_rad=math.radians(lidar.elevation_max_deg),
+        )
+    }
 
 
 def navigator_config_of(model: RobotModel) -> NavigatorConfig:

@@ -53,6 +53,10 @@ class TraversabilityConfig:
         1.0, doc="distance from seen ground at which filled heights are worth a third", unit="m",
         low=0.01, high=1e3,
     )  # fmt: skip
+    prior_blend_m: float = param(
+        5.0, doc="distance over which the orbital terrain is bent to meet what was seen", unit="m",
+        low=0.1, high=1e4,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -90,10 +90,10 @@ def _edge(
     """Judge one gap from the edge at ``row``, ``col``."""
     length = gap * rules.step_m * np.hypot(way[0], way[1])
     found = float(ground[row, col]) - float(ground[row + gap * way[0], col + gap * way[1]])
-    what = DROP
+    dip = _dip(ground, rise, row, col, way, gap, rules) if rise == rise else 0.0
+    what = HOLE if dip > 0.5 * found else DROP
     if not (found >= rules.max_step_m and found > rules.max_rise * length):
-        known = rise == rise
-        what, found = HOLE, _dip(ground, rise, row, col, way, gap, rules) if known else 0.0
+        what, found = HOLE, dip
     if found > 0.5 * rules.max_step_m:
         count = min(gap, rules.mark_cells + 1)
         _mark(row, col, way, count, found, what, depth, kind)

@@ -182,7 +182,14 @@ def _saved(
 
 
 HEIGHT_UNIT: Final = "m"
-HEIGHTS: Final = ("elevation", "upper_bound", "lower_bound", "pass_height", "filled", "prior")
+HEIGHTS: Final = (
+    "elevation",
+    "upper_bound",
+    "lower_bound",
+    "pass_height",
+    "elevation_filled",
+    "prior",
+)
 """Layers that hold heights in the frame of the map: they rise with it."""
 
 

@@ -1,4 +1,4 @@
-"""The terrain map over real DDS: kept and brought back, sent to whoever listens, to no one else."""
+"""The terrain map over real DDS: kept and brought back, sent to whoever listens only."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from ilrs_robots import __version__
 from ilrs_robots.cli.demo import demo
 from ilrs_robots.cli.docs import docs
+from ilrs_robots.cli.map import map_files
 from ilrs_robots.cli.sim import sim
 from ilrs_robots.core.errors import IlrsError
 
@@ -24,6 +25,7 @@ def cli() -> None:
 cli.add_command(sim)
 cli.add_command(demo)
 cli.add_command(docs)
+cli.add_command(map_files, "map")
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from ilrs_robots.cli.main import cli
 from ilrs_robots.core.errors import ConfigError, IlrsError, TerrainError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import TransformTree
@@ -275,3 +276,20 @@ def test_export_refuses_layers_that_are_not_there_and_tilted_frames(tmp_path: Pa
     with pytest.raises(TerrainError, match="cannot be written"):
         export_geotiff(tmp_path / "no" / "a.tif", map_store.snapshot(step, ANCHOR))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_exports_and_tells(tmp_path: Path, capsys: Any) -> None:
+    step, path, out = mapped(ANCHOR), tmp_path / "a.npz", tmp_path / "a.tif"
+    save_map(path, map_store.snapshot(step, ANCHOR))
+    for arguments, said in (
+        (["export", str(path), str(out), "--layers", "elevation, count"], "2 bands"),
+        (["info", str(path)], "80 x 80 cells of 0.1 m"),
+    ):
+        assert cli.main(["map", *arguments], standalone_mode=False) == 0
+        assert said in capsys.readouterr().out.replace("\n", " ")
+    with rasterio.open(out) as data:
+        assert data.descriptions == ("elevation", "count")
+        assert data.tags()["ILRS_FRAME"] == "map"
+    for bad in ([str(out), str(tmp_path / "b.tif")], [str(path), str(tmp_path / "b.png")]):
+        with pytest.raises(TerrainError):
+            cli.main(["map", "export", *bad], standalone_mode=False)

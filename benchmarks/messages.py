@@ -25,6 +25,7 @@ from ilrs_robots.core.mapping.traversability import REASONS
 from ilrs_robots.core.types import Cloud
 from ilrs_robots.nodes import convert
 from ilrs_robots.nodes.hazard_markers import hazard_markers
+from ilrs_robots.nodes.runtime import keep_freed_memory
 from ilrs_robots.robots import map_store
 from ilrs_robots.robots.map_view import MapView
 from ilrs_robots.robots.steps import MappingStep
@@ -112,6 +113,7 @@ def files(step: MappingStep, folder: Path, repeats: int) -> Iterator[dict[str, A
 def run(quick: bool = False) -> dict[str, Any]:
     """Measure; medians of warm runs on one core."""
     repeats = 7 if quick else 31
+    keep_freed_memory()
     with one_core(), tempfile.TemporaryDirectory() as folder:
         step = mapped()
         rows = [*messages(step, repeats), *files(step, Path(folder), max(repeats // 3, 3))]

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
-MAX_MARKS: Final = 4000
+MAX_MARKS: Final = 1500
 """Of all reasons together: a viewer draws them at once, a message stays small."""
 
 
@@ -50,16 +50,17 @@ def hazard_marks(
         names: of the reasons.
         closed: cost from which a cell is closed.
     """
-    unknown = np.isnan(height)
     with np.errstate(invalid="ignore"):
         rows, cols = np.nonzero(cost >= closed)
-    if unknown.all():
-        rows, cols = rows[:0], cols[:0]
-    else:
-        near = ndimage.distance_transform_edt(unknown, return_distances=False, return_indices=True)
-        height = height[near[0], near[1]]
     why = np.asarray(reason[rows, cols]).astype(np.int64)
     top = height[rows, cols].astype(np.float64)
+    hidden = np.isnan(top)
+    if hidden.any():
+        known = np.isfinite(height)
+        if not known.any():
+            return []
+        near = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+        top[hidden] = height[tuple(near[:, rows[hidden], cols[hidden]])]
     block = 1
     while True:
         key = (why * spec.rows + rows // block) * spec.cols + cols // block

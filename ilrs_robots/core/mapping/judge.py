@@ -84,36 +84,65 @@ def judge(
 
 
 @njit(cache=True, error_model="numpy")
+def _share_low(
+    padded: Float32Array,
+    at: int,
+    level: np.float32,
+    rise: tuple[np.float32, np.float32],
+    ring: Float32Array,
+    places: IntArray,
+) -> float:
+    """Share of a ring's known cells that are lower than ``level``; -1 where few are known.
+
+    ``rise`` is the slope of the wider ground in metres per column and row; ``ring`` (2, K) are
+    offsets in columns and rows, ``places`` the same in the flat grid.
+    """
+    low = known = np.int32(0)
+    for k in range(places.shape[0]):
+        z = padded[at + places[k]]
+        known += z == z
+        low += z - (rise[0] * ring[0, k] + rise[1] * ring[1, k]) < level
+    return low / known if known >= 4 else -1.0
+
+
+@njit(cache=True, error_model="numpy")
 def name_steps(
     top: Float32Array,
     ground: Float32Array,
-    slopes: tuple[Float32Array, Float32Array],
+    region_x: Float32Array,
+    region_y: Float32Array,
     step: Float32Array,
     ring: IntArray,
-    step_m: float,
+    step_m: np.float32,
+    from_m: np.float32,
     reason: NDArray[np.uint8],
-    from_m: float,
 ) -> None:
     """Tell obstacles, drops and holes apart where a step dominates and is higher than ``from_m``.
 
-    ``ring`` holds offsets around the cell; ``slopes`` are those of the wider ground.
+    ``ring`` (K, 2) holds rows and columns around the cell; ``region_x`` and ``region_y`` are the
+    slopes of the wider ground.
     """
     rows, cols = top.shape
+    pad = np.abs(ring).max()
+    width = cols + 2 * pad
+    padded = np.full((rows + 2 * pad) * width, np.float32(np.nan), np.float32)
+    for row in range(rows):
+        start = (row + pad) * width + pad
+        padded[start : start + cols] = ground[row]
+    places = ring[:, 0] * width + ring[:, 1]
+    offsets = np.empty((2, ring.shape[0]), np.float32)
+    offsets[0], offsets[1] = ring[:, 1], ring[:, 0]
+    half = np.float32(0.5)
     for row in range(rows):
         for col in range(cols):
             height = step[row, col]
             if reason[row, col] != _STEP or not height > from_m:
                 continue
-            low = known = 0
-            for k in range(ring.shape[0]):
-                r, c = row + ring[k, 0], col + ring[k, 1]
-                if 0 <= r < rows and 0 <= c < cols and ground[r, c] == ground[r, c]:
-                    along = slopes[0][row, col] * ring[k, 1] + slopes[1][row, col] * ring[k, 0]
-                    known += 1
-                    if top[row, col] - (ground[r, c] - along * step_m) > 0.5 * height:
-                        low += 1
-            if known >= 4:
-                share = low / known
+            rise = (region_x[row, col] * step_m, region_y[row, col] * step_m)
+            at = (row + pad) * width + pad + col
+            level = top[row, col] - half * height
+            share = _share_low(padded, at, level, rise, offsets, places)
+            if share >= 0.0:
                 reason[row, col] = _OBSTACLE if share > 0.65 else (_DROP if share > 0.2 else _HOLE)
 
 

@@ -149,8 +149,8 @@ def judged(
     judge(slope.ravel(), step_m.ravel(), ground.roughness_m.ravel(), rules, *flat)
     top = surface if upper_bound is None else np.fmax(surface, upper_bound)
     name_steps(
-        top, surface, (ground.region_x, ground.region_y), step_m, _ring(config, resolution_m),
-        resolution_m, reason, 0.5 * limits.max_step_m,
+        top, surface, ground.region_x, ground.region_y, step_m, _ring(config, resolution_m),
+        np.float32(resolution_m), np.float32(0.5 * limits.max_step_m), reason,
     )  # fmt: skip
     if config.gap_m > 0.0:
         edges = _edge_rules(limits, config, resolution_m)

@@ -17,7 +17,7 @@ def pass_limit(upper: float, height: float, variance: float, rules: Rules) -> fl
     Below half of what stands out of the cell, so that grazing the top says nothing.
     """
     margin = rules.clearance_m + np.sqrt(rules.gate_square * variance)
-    return upper - max(margin, 0.5 * (upper - height))
+    return float(upper - max(margin, 0.5 * (upper - height)))
 
 
 @njit(cache=True, inline="always")
@@ -49,23 +49,24 @@ def apply(
     bright = scratch.brightness.shape[0] > 0
     for k in range(n_touched):
         at = scratch.touched[k]
-        place = place_of(at, window)
+        row, col = at // window.cols, at % window.cols
+        place = place_of(row, col, window)
         r = scratch.records[at]
         ref, sw, n_in, n_out = float(r[0]), float(r[2]), float(r[7]), float(r[8])
         top, low = float(r[5]), float(r[6])
-        scratch.lowest[k] = np.int32(r[9])
+        scratch.lowest[k], scratch.low_m[k] = np.int32(r[9]), r[6]
         point_variance = gain = 0.0
         height, variance = float(layers.elevation[place]), np.inf
         upper = float(layers.upper_bound[place])
-        pose = pose_variance(at, scan, window)
+        pose = pose_variance(row, col, scan)
         if height == height:
             variance = aged_variance(place, layers, scan, rules)
-            if top > pass_limit(upper, height, variance + pose, rules):
+            if layers.lanes[place] and top > pass_limit(upper, height, variance + pose, rules):
                 layers.lanes[place] = 0
                 layers.pass_height[place] = np.nan
         if n_in > 0.0:
             mean = float(r[3]) / sw
-            point_variance = n_in / sw + scratch.slope_variance[k]
+            point_variance = n_in / sw + scratch.slope_variance[at]
             spread = max(float(r[4]) / sw - mean * mean, 0.0)
             noise = max(point_variance, spread) / n_in + pose
             gain = 1.0
@@ -96,7 +97,6 @@ def apply(
             sums[:] = 0.0
         gated += int(n_out)
         r[:] = 0.0
-        row, col = at // window.cols, at % window.cols
         bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
         bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
     return gated

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ilrs_robots.core.mapping.cells import aged_variance, gradient_of, place_of
 from ilrs_robots.core.mapping.map_config import ElevationMapConfig
-from ilrs_robots.core.mapping.map_state import Layers, Rules, Scan, Window
+from ilrs_robots.core.mapping.map_state import Scan, Scratch, Window
+from ilrs_robots.core.mapping.prior import gradient
 from ilrs_robots.core.types import Float32Array
 
 SAMPLES = 8192
@@ -31,10 +31,9 @@ def _residuals(
     mask: int,
     limit_m: float,
     most_variance: float,
-    layers: Layers,
     scan: Scan,
-    rules: Rules,
     window: Window,
+    scratch: Scratch,
 ) -> Float32Array:
     """Heights of a share of the points above the map's flat and sure cells.
 
@@ -58,15 +57,20 @@ def _residuals(
             continue
         if not (0.0 <= u < window.cols and 0.0 <= v < window.rows):
             continue
-        cell = int(v) * window.cols + int(u)
-        place = place_of(cell, window)
-        known = layers.elevation[place]
-        if known != known or aged_variance(place, layers, scan, rules) > most_variance:
+        row, col = int(v), int(u)
+        cell = row * window.cols + col
+        known = scratch.heights[cell]
+        if not scratch.gates[cell] <= most_variance:
             continue
-        slope_x, slope_y = gradient_of(cell, place, layers.elevation, scan, window)
+        if not (0 < row < window.rows - 1 and 0 < col < window.cols - 1):
+            continue
+        left, right = scratch.heights[cell - 1], scratch.heights[cell + 1]
+        below, above = scratch.heights[cell - window.cols], scratch.heights[cell + window.cols]
+        slope_x = gradient(left, known, right) / scan.cell_m
+        slope_y = gradient(below, known, above) / scan.cell_m
         if slope_x * slope_x + slope_y * slope_y > _STEEPEST * _STEEPEST:
             continue
-        plane = (u - int(u) - 0.5) * slope_x + (v - int(v) - 0.5) * slope_y
+        plane = (u - col - 0.5) * slope_x + (v - row - 0.5) * slope_y
         height = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
         residual = height - known - plane * scan.cell_m
         if abs(residual) <= limit_m:
@@ -78,10 +82,9 @@ def _residuals(
 def offset_of(
     flat: Float32Array,
     config: ElevationMapConfig,
-    layers: Layers,
     scan: Scan,
-    rules: Rules,
     window: Window,
+    scratch: Scratch,
 ) -> float | None:
     """How much higher than the map a scan's flat ground is, metres.
 
@@ -91,19 +94,17 @@ def offset_of(
     Args:
         flat: (3 n,) float32 points in the sensor frame, metres.
         config: limits.
-        layers: state, as of before the scan.
         scan: pose and noise of the scan.
-        rules: growth of the variance.
-        window: place of the map in its buffer.
+        window: size of the map.
+        scratch: what ``prior.prepare`` says of the map before the scan.
 
     Returns:
         None where too few points say so, or where they disagree among themselves.
     """
     mask = (1 << max(int(flat.shape[0] / 3 / SAMPLES).bit_length() - 1, 0)) - 1
     residuals = _residuals(
-        flat, mask, 2.0 * config.drift_limit_m, config.drift_sigma_m**2, layers, scan, rules,
-        window,
-    )  # fmt: skip
+        flat, mask, 2.0 * config.drift_limit_m, config.drift_sigma_m**2, scan, window, scratch
+    )
     if residuals.size < LEAST:
         return None
     offset = float(np.median(residuals))

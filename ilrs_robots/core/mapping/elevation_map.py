@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ilrs_robots.core.errors import ConfigError, InvalidCloudError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.mapping import drift, kernels, map_arrays, map_state, ring, visibility
+from ilrs_robots.core.mapping import drift, kernels, map_arrays, map_state, prior, ring, visibility
 from ilrs_robots.core.mapping.map_config import ElevationMapConfig, UpdateReport
 from ilrs_robots.core.mapping.sensor_noise import SensorNoise
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
@@ -50,9 +50,8 @@ class ElevationMap:
     def __init__(self, config: ElevationMapConfig, origin: ArrayLike = (0.0, 0.0)) -> None:
         self.config = config
         self._col, self._row = self._lattice(origin)
-        cells = config.size_cells**2
-        self._layers = ring.layers_of(cells)
-        self._scratch = map_state.scratch_of(cells)
+        self._layers = ring.layers_of(config.size_cells**2)
+        self._scratch = map_state.scratch_of(config.size_cells)
         self._changed = ring.ChangedArea()
         self._time_origin_ns: int | None = None
         self._rules = map_state.Rules(
@@ -124,6 +123,7 @@ class ElevationMap:
         stamp_s = (int(stamp_ns) - origin_ns) * 1e-9
         of = noise or self.config.noise
         scan = self._scan(se3.require_rigid(T_odom_sensor), stamp_s, pose_covariance, of)
+        prior.prepare(self._layers, scan, self._rules, self._window(), self._scratch)
         offset = self._offset(flat, scan)
         shift = drift.shift_of(offset, self.config)
         if shift:
@@ -205,7 +205,7 @@ class ElevationMap:
     def _offset(self, flat: Float32Array, scan: map_state.Scan) -> float | None:
         if not self.config.drift_compensation or self._time_origin_ns is None:
             return None
-        return drift.offset_of(flat, self.config, self._layers, scan, self._rules, self._window())
+        return drift.offset_of(flat, self.config, scan, self._window(), self._scratch)
 
     def _clean_up(
         self, flat: Float32Array, touched: int, scan: map_state.Scan, bounds: NDArray[np.int64]

@@ -12,13 +12,6 @@ import numpy as np
 from numba import njit
 
 from ilrs_robots.core.mapping.cell_update import apply
-from ilrs_robots.core.mapping.cells import (
-    aged_variance,
-    gradient_of,
-    place_of,
-    pose_variance,
-    slope_variance,
-)
 from ilrs_robots.core.mapping.map_state import (
     BLOCK,
     GATED,
@@ -46,7 +39,7 @@ def project(
     ``flat`` is (3 n,): with the stride known at compile time the loop becomes vector code.
     The variance of a point's height on level ground follows from the ray's elevation e and range
     r: height_variance + range_variance sin(e)^2 + (angle_variance + incidence_variance)
-    (r cos(e))^2. What a slope adds is a matter of the cell, see ``cells.slope_variance``.
+    (r cos(e))^2. What a slope adds is a matter of the cell, see ``prior``.
     """
     m = scan.matrix
     ax, ay, az, au = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
@@ -77,36 +70,6 @@ def project(
 
 
 @njit(cache=True, error_model="numpy")
-def _open_cell(
-    at: int,
-    order: int,
-    height: float,
-    layers: Layers,
-    scan: Scan,
-    rules: Rules,
-    window: Window,
-    scratch: Scratch,
-) -> tuple[float, float]:
-    """Enter a cell into the list of the touched; its reference height and its gate's variance.
-
-    Until all points are in, the layers hold what was known before the scan, so that the gate does
-    not depend on the order. It allows for the height that the cell's slope spans.
-    """
-    scratch.touched[order] = at
-    scratch.slope_variance[order] = 0.0
-    place = place_of(at, window)
-    ref = layers.elevation[place]
-    if ref != ref:
-        return height, np.inf
-    slope_x, slope_y = gradient_of(at, place, layers.elevation, scan, window)
-    added = slope_variance(at, ref, slope_x, slope_y, scan, window)
-    scratch.slope_variance[order] = added
-    span = (slope_x * slope_x + slope_y * slope_y) * scan.cell_m * scan.cell_m / 12.0
-    known = aged_variance(place, layers, scan, rules)
-    return ref, known + pose_variance(at, scan, window) + added + span
-
-
-@njit(cache=True, error_model="numpy")
 def _lower(flat: Float32Array, k: int, other: int) -> bool:
     """Whether point k comes before another of equal height, whatever their order in the scan."""
     for axis in range(3):
@@ -123,10 +86,7 @@ def _scatter(
     height: Float32Array,
     weight: Float32Array,
     count: int,
-    layers: Layers,
-    scan: Scan,
-    rules: Rules,
-    window: Window,
+    gate: np.float32,
     scratch: Scratch,
     n_touched: int,
     dropped: IntArray,
@@ -135,7 +95,7 @@ def _scatter(
 
     The record of the cell at hand stays in registers: neighbours in a scan mostly share a cell.
     """
-    gate, one, zero = rules.gate_square, np.float32(1.0), np.float32(0.0)
+    one, zero = np.float32(1.0), np.float32(0.0)
     records, current = scratch.records, np.int32(-1)
     ref = limit = sw = swd = swdd = top = low = n_in = n_out = zero
     lowest = np.int32(0)
@@ -154,15 +114,17 @@ def _scatter(
             r = records[at]
             ref, limit, sw, swd, swdd = r[0], r[1], r[2], r[3], r[4]
             top, low, n_in, n_out, lowest = r[5], r[6], r[7], r[8], np.int32(r[9])
-            if n_in + n_out == zero:
-                first, room = _open_cell(at, n_touched, h, layers, scan, rules, window, scratch)
-                ref, limit = np.float32(first), np.float32(room)
+            if limit == zero:
+                scratch.touched[n_touched] = at
                 n_touched += 1
+                ref, limit = scratch.heights[at], scratch.gates[at]
+                if ref != ref:
+                    ref, limit = h, np.float32(np.inf)
                 top, low, lowest = h, h, np.int32(start + k)
         w = weight[k]
         d = h - ref
         top = max(top, h)
-        if h < low or (h == low and _lower(flat, start + k, lowest)):
+        if h <= low and (h < low or _lower(flat, start + k, lowest)):
             low, lowest = h, np.int32(start + k)
         if d * d * w <= gate * (limit * w + one):
             wd = w * d
@@ -211,7 +173,7 @@ def fuse_scan(
         scan: pose and noise of the scan.
         rules: gate and variances.
         window: place of the map in its buffer.
-        scratch: room.
+        scratch: room, with what ``prior.prepare`` fills.
 
     Returns:
         Cells touched; points dropped as (4,) counts: non-finite, range, outside, gated; (4,)
@@ -227,7 +189,7 @@ def fuse_scan(
         stop = min(start + BLOCK, count)
         project(flat[3 * start : 3 * stop], scan, window, cell, height, weight)
         n_touched = _scatter(
-            flat, start, cell, height, weight, stop - start, layers, scan, rules, window, scratch,
+            flat, start, cell, height, weight, stop - start, rules.gate_square, scratch,
             n_touched, dropped,
         )  # fmt: skip
         if intensity.shape[0] > 0:

@@ -13,6 +13,8 @@ Int32Array = NDArray[np.int32]
 UInt8Array = NDArray[np.uint8]
 
 BLOCK: Final = 512
+CACHE_LINE: Final = 64
+TILE: Final = 16
 RECORD: Final = 10
 """float32 numbers kept per cell during a scan: reference height, gate variance, sum of weights,
 of weighted and of weighted squared residuals, highest and lowest height, points in the gate and
@@ -90,6 +92,13 @@ class Rules(NamedTuple):
     clearance_m: float
 
 
+def aligned(rows: int, columns: int) -> Float32Array:
+    """(rows, columns) float32 zeros that begin on a cache line."""
+    room = np.zeros(rows * columns + CACHE_LINE // 4, np.float32)
+    skip = -room.ctypes.data % CACHE_LINE // 4
+    return room[skip : skip + rows * columns].reshape(rows, columns)
+
+
 class Scratch(NamedTuple):
     """Room for one scan, in the window's own order or in the order of the touched cells."""
 
@@ -97,26 +106,39 @@ class Scratch(NamedTuple):
     """(cells, RECORD) zeros; zeros again after each scan."""
     touched: Int32Array
     """(cells,) the cells that have points."""
+    heights: Float32Array
+    """(cells,) elevation before the scan."""
+    gates: Float32Array
+    """(cells,) variance that the gate allows for besides that of a point, before the scan."""
     slope_variance: Float32Array
-    """(cells,) of each touched cell: what its slope adds to a point's variance."""
+    """(cells,) what a cell's slope adds to a point's variance."""
     lowest: Int32Array
     """(cells,) of each touched cell: its lowest point."""
+    low_m: Float32Array
+    """(cells,) of each touched cell: the height of that point."""
     fused: UInt8Array
     """(cells,) zeros; 1 while the scan at hand agrees with the cell."""
     limits: Float32Array
     """(cells,) height below which a ray contradicts the cell."""
+    blocks: Float32Array
+    """(ceil(rows / TILE), ceil(cols / TILE)) highest of the limits of TILE x TILE cells."""
     brightness: Float32Array
     """(cells, 2) zeros, sums of weight and of weighted intensity; (0, 2) where unused."""
 
 
-def scratch_of(cells: int) -> Scratch:
-    """Room for scans into that many cells."""
+def scratch_of(size: int) -> Scratch:
+    """Room for scans into a map of size x size cells."""
+    cells, tiles = size * size, -(-size // TILE)
     return Scratch(
-        np.zeros((cells, RECORD), np.float32),
+        aligned(cells, RECORD),
         np.empty(cells, np.int32),
         np.empty(cells, np.float32),
+        np.empty(cells, np.float32),
+        np.zeros(cells, np.float32),
         np.empty(cells, np.int32),
+        np.empty(cells, np.float32),
         np.zeros(cells, np.uint8),
         np.empty(cells, np.float32),
+        np.empty((tiles, tiles), np.float32),
         np.zeros((0, 2), np.float32),
     )

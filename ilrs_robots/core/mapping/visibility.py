@@ -15,7 +15,7 @@ from numba import njit
 
 from ilrs_robots.core.mapping.cell_update import pass_limit
 from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_variance
-from ilrs_robots.core.mapping.map_state import Layers, Rules, Scan, Scratch, Window
+from ilrs_robots.core.mapping.map_state import TILE, Layers, Rules, Scan, Scratch, Window
 from ilrs_robots.core.types import Float32Array, IntArray
 
 _LANES = 4
@@ -23,35 +23,66 @@ _ALL = (1 << _LANES) - 1
 
 
 @njit(cache=True, error_model="numpy")
-def _set_limits(
-    layers: Layers, scan: Scan, rules: Rules, window: Window, scratch: Scratch
-) -> float:
-    """Fill ``limits``: per cell the height below which a ray contradicts it; the highest of them.
-
-    NaN, which no height is below, where nothing is known.
-    """
-    highest = -np.inf
-    tilt = scan.pose_tilt_variance + float(scan.angle_variance)
-    square = scan.cell_m * scan.cell_m
-    for row in range(window.rows):
-        along = (row + 0.5 - scan.sensor_row) ** 2
-        for col in range(window.cols):
-            cell = row * window.cols + col
-            place = place_of(cell, window)
-            height = layers.elevation[place]
-            if height != height:
-                scratch.limits[cell] = np.nan
-                continue
-            across = (col + 0.5 - scan.sensor_col) ** 2
-            variance = aged_variance(place, layers, scan, rules) + scan.pose_z_variance
-            variance += tilt * (along + across) * square
-            limit = pass_limit(layers.upper_bound[place], height, variance, rules)
-            scratch.limits[cell] = limit
-            highest = max(highest, limit)
-    return highest
+def _limits_of_row(
+    elevation: Float32Array,
+    upper: Float32Array,
+    variance: Float32Array,
+    last_seen_s: Float32Array,
+    first_col: int,
+    along: np.float32,
+    scan: Scan,
+    rules: Rules,
+    limits: Float32Array,
+) -> None:
+    """``cell_update.pass_limit`` of a piece of a row, without branches; NaN where unknown."""
+    gate, zero, half = rules.gate_square, np.float32(0.0), np.float32(0.5)
+    growth, most = np.float32(rules.growth_per_s), np.float32(rules.max_variance)
+    stamp, clearance = np.float32(scan.stamp_s), np.float32(rules.clearance_m)
+    lift = np.float32(scan.pose_z_variance)
+    tilt = np.float32(scan.pose_tilt_variance) + scan.angle_variance
+    cell_m, start = np.float32(scan.cell_m), np.float32(first_col + 0.5 - scan.sensor_col)
+    for k in range(limits.shape[0]):
+        idle = stamp - last_seen_s[k]
+        grown = variance[k] + growth * (idle if idle > zero else zero)
+        across = (np.float32(k) + start) * cell_m
+        spread = (grown if grown < most else most) + lift
+        spread += tilt * (across * across + along * along)
+        margin = clearance + np.sqrt(gate * spread)
+        excess = half * (upper[k] - elevation[k])
+        limits[k] = upper[k] - (margin if margin > excess else excess)
 
 
 @njit(cache=True, error_model="numpy")
+def _set_limits(
+    layers: Layers, scan: Scan, rules: Rules, window: Window, scratch: Scratch
+) -> float:
+    """Fill ``limits``, below which a ray contradicts a cell, and ``blocks``; the highest."""
+    rows, cols, split = window.rows, window.cols, window.cols - window.first_col
+    scratch.blocks[:] = -np.inf
+    for row in range(rows):
+        source = (row + window.first_row) % rows * cols
+        limits = scratch.limits[row * cols : (row + 1) * cols]
+        along = np.float32((row + 0.5 - scan.sensor_row) * scan.cell_m)
+        for low, high, begin in (
+            (0, split, source + window.first_col),
+            (split, cols, source),
+        ):
+            end = begin + high - low
+            _limits_of_row(
+                layers.elevation[begin:end], layers.upper_bound[begin:end],
+                layers.variance[begin:end], layers.last_seen_s[begin:end], low, along, scan,
+                rules, limits[low:high],
+            )  # fmt: skip
+        blocks = scratch.blocks[row // TILE]
+        for block in range(blocks.shape[0]):
+            most = blocks[block]
+            for col in range(block * TILE, min((block + 1) * TILE, cols)):
+                most = limits[col] if limits[col] > most else most
+            blocks[block] = most
+    return float(scratch.blocks.max())
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def _steps(
     start: float, end: float, cells: int, stop: float, height: float, slope: float, highest: float
 ) -> tuple[int, int, int]:
@@ -82,7 +113,7 @@ def _steps(
     return first, last, forward
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _cast(
     u: float,
     v: float,
@@ -99,7 +130,8 @@ def _cast(
     """Follow one ray from the sensor to (u, v) in cells; note the cells it sees through.
 
     It is looked at where it crosses the middle of each column along its longer axis, with the
-    height it has on the higher side of that cell.
+    height it has on the higher side of that cell. Where it is above all limits of the tiles on its
+    way, it goes on to the next tile.
     """
     du, dv, rise = u - scan.sensor_col, v - scan.sensor_row, height - scan.sensor_height
     along_u = abs(du) >= abs(dv)
@@ -123,16 +155,32 @@ def _cast(
     top0 = np.float32(scan.sensor_height + begin * slope + 0.5 * abs(slope))
     fall = np.float32(slope)
     shift = 0 if along_u else _LANES
-    for k in range(count):
-        step = np.float32(k)
-        across = across0 + step * drift
-        top = top0 + step * fall
-        lane = np.int32(np.floor(across))
-        if lane < 0 or lane >= sides:
+    blocks, limits, k = scratch.blocks, scratch.limits, 0
+    last_lane, half_tile = sides - 1, TILE - 1
+    while k < count:
+        # the steps that are left within this column of blocks
+        at = first + k * forward
+        left = half_tile - (at & half_tile) if forward > 0 else at & half_tile
+        end = min(k + left, count - 1)
+        here = int(across0 + np.float32(k) * drift)
+        there = int(across0 + np.float32(end) * drift)
+        here, there = min(max(here, 0), last_lane) // TILE, min(max(there, 0), last_lane) // TILE
+        deepest = top0 + np.float32(end if fall < 0 else k) * fall
+        tile = at // TILE
+        one = blocks[here, tile] if along_u else blocks[tile, here]
+        other = blocks[there, tile] if along_u else blocks[tile, there]
+        if deepest >= one and deepest >= other:
+            k = end + 1
             continue
-        cell = (first + k * forward) * stride + lane * side_stride
-        if top < scratch.limits[cell]:
-            place = place_of(cell, window)
+        while k <= end:
+            across = across0 + np.float32(k) * drift
+            top = top0 + np.float32(k) * fall
+            lane = np.int32(np.floor(across))
+            cell = (first + k * forward) * stride + lane * side_stride
+            k += 1
+            if lane < 0 or lane > last_lane or not top < limits[cell]:
+                continue
+            place = place_of(cell // window.cols, cell % window.cols, window)
             bit = np.uint8(1 << (shift + int((across - np.float32(lane)) * _LANES)))
             before = layers.lanes[place]
             if before & bit == 0:
@@ -145,11 +193,11 @@ def _cast(
 
 
 @njit(cache=True, error_model="numpy")
-def _in_view(cell: int, upper: float, scan: Scan, window: Window) -> bool:
+def _in_view(row: int, col: int, upper: float, scan: Scan) -> bool:
     """Whether the top of a cell is within the sensor's field of view."""
     m = scan.matrix
-    across = ((cell % window.cols) + 0.5 - scan.sensor_col) * scan.cell_m
-    along = ((cell // window.cols) + 0.5 - scan.sensor_row) * scan.cell_m
+    across = (col + 0.5 - scan.sensor_col) * scan.cell_m
+    along = (row + 0.5 - scan.sensor_row) * scan.cell_m
     rise = upper - scan.sensor_height
     up = m[0, 2] * scan.cell_m * across + m[1, 2] * scan.cell_m * along + m[2, 2] * rise
     reach = np.sqrt(across * across + along * along + rise * rise)
@@ -171,11 +219,12 @@ def _judge(
     A height above the rays goes altogether, unless the scan itself agrees with it: what is below
     it has not been measured, and unknown is what the cell then is. Else only the top goes.
     """
-    place = place_of(cell, window)
+    row, col = cell // window.cols, cell % window.cols
+    place = place_of(row, col, window)
     passed, height = layers.pass_height[place], layers.elevation[place]
-    if not _in_view(cell, layers.upper_bound[place], scan, window):
+    if not _in_view(row, col, layers.upper_bound[place], scan):
         return False
-    variance = aged_variance(place, layers, scan, rules) + pose_variance(cell, scan, window)
+    variance = aged_variance(place, layers, scan, rules) + pose_variance(row, col, scan)
     if scratch.fused[cell] == 0 and passed < pass_limit(height, height, variance, rules):
         layers.elevation[place] = empty.elevation[0]
         layers.variance[place] = empty.variance[0]
@@ -226,6 +275,8 @@ def clean_up(
     flagged = np.empty(2 * window.rows * window.cols + 1, np.int64)
     n_flagged = 0
     for k in range(n_touched):
+        if scratch.low_m[k] >= highest and scan.sensor_height >= highest:
+            continue
         at = 3 * min(scratch.lowest[k], flat.shape[0] // 3 - 1)
         x, y, z = flat[at], flat[at + 1], flat[at + 2]
         u = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
@@ -237,11 +288,11 @@ def clean_up(
     changed = 0
     for k in range(n_flagged):
         cell = flagged[k]
-        if layers.lanes[place_of(cell, window)] == 0:
+        row, col = cell // window.cols, cell % window.cols
+        if layers.lanes[place_of(row, col, window)] == 0:
             continue
         if _judge(cell, layers, empty, scan, rules, window, scratch):
             changed += 1
-            row, col = cell // window.cols, cell % window.cols
             bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
             bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
     return changed

@@ -37,6 +37,7 @@ class HazardTracker:
         self._limits = limits
         self._config = config or TraversabilityConfig()
         self._ground: LocalGround | None = None
+        self._layers: TraversabilityLayers | None = None
         self._heights: tuple[Float32Array, Float32Array | None] | None = None
         self._spec: GridSpec | None = None
         self._zero_m = 0.0
@@ -58,7 +59,7 @@ class HazardTracker:
 
     def forget(self) -> None:
         """Forget what is held: the next update computes everything."""
-        self._ground = self._heights = self._spec = None
+        self._ground = self._layers = self._heights = self._spec = None
 
     def update(
         self, elevation_m: Float32Array, upper_bound_m: Float32Array | None, spec: GridSpec
@@ -71,7 +72,7 @@ class HazardTracker:
             spec: the window, on the lattice of multiples of its resolution.
 
         Returns:
-            New arrays each time.
+            What was returned before where nothing changed, else new arrays; not to be altered.
 
         Raises:
             TerrainError: the arrays are not on the window's cells; nothing held changes.
@@ -84,6 +85,9 @@ class HazardTracker:
         zero_m = float(zero_level_m(heights))
         move = self._move(spec, first, zero_m, upper_bound_m)
         stale = None if move is None else self._stale(heights, upper_bound_m, move)
+        if stale == [] and self._layers is not None:
+            self.computed_cells = 0
+            return self._layers
         if move is None or stale is None:
             ground = local_ground(
                 heights, spec.resolution_m, self._config, upper_bound_m, first, zero_m
@@ -94,8 +98,8 @@ class HazardTracker:
             self._renew(ground, stale, heights, upper_bound_m, spec, first, zero_m)
         self._ground, self._spec, self._zero_m = ground, spec, zero_m
         self._heights = heights, upper_bound_m
-        layers = judged(ground, upper_bound_m, spec.resolution_m, self._limits, self._config)
-        return layers
+        self._layers = judged(ground, upper_bound_m, spec.resolution_m, self._limits, self._config)
+        return self._layers
 
     def _move(
         self,

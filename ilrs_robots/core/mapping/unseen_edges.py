@@ -31,6 +31,7 @@ HOLE: Final = 6
 """Indices into ``traversability.REASONS``."""
 _MIN_GAP: Final = 3
 """Cells from end to end: two unseen cells between."""
+_FAR: Final = 1 << 30
 _WAYS: Final = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
@@ -100,6 +101,27 @@ def _edge(
 
 
 @njit(cache=True, error_model="numpy")
+def _gap(
+    ground: Float32Array, slope_x: Float32Array, slope_y: Float32Array, step_m: Float32Array,
+    row: int, col: int, y: int, x: int, gap: int,
+    rules: EdgeRules, depth: Float32Array, kind: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Judge a gap that ends at ``row``, ``col`` from both of its ends, where it can matter.
+
+    A hole is no deeper than the drop and what the ground before the edge rises along the gap.
+    """
+    r, c = row - gap * y, col - gap * x
+    least, reach = 0.5 * rules.max_step_m, gap * rules.step_m
+    drop, length = ground[r, c] - ground[row, col], np.hypot(y, x)
+    ahead = (slope_x[r, c] * x + slope_y[r, c] * y) * reach
+    if drop + (ahead if ahead > 0.0 else 0.0) > least and step_m[r, c] <= least:
+        _edge(ground, ahead / reach / length, r, c, (y, x), gap, rules, depth, kind)
+    ahead = -(slope_x[row, col] * x + slope_y[row, col] * y) * reach
+    if (ahead if ahead > 0.0 else 0.0) - drop > least and step_m[row, col] <= least:
+        _edge(ground, ahead / reach / length, row, col, (-y, -x), gap, rules, depth, kind)
+
+
+@njit(cache=True, error_model="numpy")
 def _walk(
     ground: Float32Array,
     slope_x: Float32Array,
@@ -111,33 +133,26 @@ def _walk(
 ) -> None:
     """Go through the grid once; for each line of each way keep where it last was seen."""
     rows, cols = ground.shape
-    last = np.full((4, rows + cols), -(1 << 30), np.int64)
-    least = np.float32(0.5 * rules.max_step_m)
+    longest = rules.max_gap_cells
+    above = np.full(cols, -_FAR, np.int64)
+    rising = np.full(rows + cols, -_FAR, np.int64)
+    falling = np.full(rows + cols, -_FAR, np.int64)
     for row in range(rows):
+        line, before = ground[row], -_FAR
         for col in range(cols):
-            z = ground[row, col]
-            if z != z:
+            if line[col] != line[col]:
+                continue
+            up, down = col - row + rows, col + row
+            gap_0, gap_1 = col - before, row - above[col]
+            gap_2, gap_3 = row - rising[up], row - falling[down]
+            before, above[col], rising[up], falling[down] = col, row, row, row
+            if max(max(gap_0, gap_1), max(gap_2, gap_3)) < _MIN_GAP:
                 continue
             for k in range(4):
-                y, x = _WAYS[k]
-                line = row if k == 0 else (col if k == 1 else col + rows - 1 if k == 2 else col)
-                line += 0 if k < 2 else (-row if k == 2 else row)
-                at = col if k == 0 else row
-                gap = at - last[k, line]
-                last[k, line] = at
-                if gap < _MIN_GAP or gap > rules.max_gap_cells:
-                    continue
-                r, c = row - gap * y, col - gap * x
-                drop, reach = ground[r, c] - z, gap * rules.step_m
-                # a hole is no deeper than this, whatever lies behind it
-                ahead = (slope_x[r, c] * x + slope_y[r, c] * y) * reach
-                if drop + (ahead if ahead > 0.0 else 0.0) > least and step_m[r, c] <= least:
-                    rise = ahead / reach / np.hypot(x, y)
-                    _edge(ground, rise, r, c, (y, x), gap, rules, depth, kind)
-                ahead = -(slope_x[row, col] * x + slope_y[row, col] * y) * reach
-                if (ahead if ahead > 0.0 else 0.0) - drop > least and step_m[row, col] <= least:
-                    rise = ahead / reach / np.hypot(x, y)
-                    _edge(ground, rise, row, col, (-y, -x), gap, rules, depth, kind)
+                gap = gap_0 if k == 0 else (gap_1 if k == 1 else (gap_2 if k == 2 else gap_3))
+                if _MIN_GAP <= gap <= longest:
+                    y, x = _WAYS[k]
+                    _gap(ground, slope_x, slope_y, step_m, row, col, y, x, gap, rules, depth, kind)
 
 
 def unseen_edges(

@@ -9,6 +9,7 @@ import pytest
 
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.io.dem_files import read_geotiff
+from ilrs_robots.core.mapping.elevation_map import ElevationMap, ElevationMapConfig
 from ilrs_robots.core.mapping.layers import LayerContext, compute_layers
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.mapping.traversability import (
@@ -129,6 +130,26 @@ def test_smooth_ground_raises_no_false_alarm_however_sparsely_it_is_seen(seed):
     assert (layers.lethal & safe).sum() / safe.sum() < 0.002
     unseen_and_closed = layers.lethal & np.isnan(seen) & (slope < 15.0)
     assert unseen_and_closed.mean() < 0.002
+
+
+@pytest.mark.parametrize("limits", [LIMITS, VehicleLimits(np.radians(10.0), 0.25, 0.05, 2.1, 2.1)])
+def test_noise_of_the_sensor_alone_raises_no_false_alarm(limits):
+    rng = np.random.default_rng(4)
+    rise = np.tan(np.radians(6.0))
+    built = ElevationMap(ElevationMapConfig(size_cells=200))
+    azimuth, dip = np.meshgrid(np.linspace(-np.pi, np.pi, 512), np.radians(np.linspace(4, 40, 60)))
+    ray = np.stack((np.cos(dip) * np.cos(azimuth), np.cos(dip) * np.sin(azimuth), -np.sin(dip)))
+    for k in range(12):
+        pose = np.eye(4)
+        pose[:3, 3] = (0.2 * k, 0.0, MAST_M + rise * 0.2 * k)
+        reach = MAST_M / (rise * ray[0] - ray[2])
+        reach = np.where((reach > 0.6) & (reach < 40.0), reach, np.nan)
+        points = (ray * (reach + rng.normal(0.0, 0.012, reach.shape))).reshape(3, -1).T
+        built.update(points.astype(np.float32), pose, k * 200_000_000)
+    upper = built.layer("upper_bound")
+    layers = traversability(built.layer("elevation"), STEP, limits, upper_bound=upper)
+    assert np.isfinite(layers.cost).mean() > 0.5
+    assert layers.lethal.mean() < 1e-4
 
 
 def test_what_dominates_is_named():

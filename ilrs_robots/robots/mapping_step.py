@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ilrs_robots.core.clock import ClockWatch, other_clock
+from ilrs_robots.core.clock import ClockWatch
 from ilrs_robots.core.cloud.deskew import deskew
 from ilrs_robots.core.cloud.self_filter import OwnBox, own_points
 from ilrs_robots.core.errors import (
@@ -41,7 +41,7 @@ from ilrs_robots.robots.mapping_types import (
     Waiting,
     seconds,
 )
-from ilrs_robots.robots.mapping_watch import JumpWatch, why_empty
+from ilrs_robots.robots.mapping_watch import JumpWatch, stamp_refusal, why_empty
 
 __all__ = ["MapUpdate", "MappingConfig", "MappingStep", "SensorTally"]
 
@@ -171,7 +171,10 @@ class MappingStep:
         waiting: list[Waiting] = []
         for item in sorted(self._waiting, key=lambda scan: scan.last_ns):
             try:
-                if not self._refuse(item, now_ns):
+                reason, says = stamp_refusal(item, now_ns, self.cfg)
+                if reason:
+                    self.drop(reason, says, item.source)
+                else:
                     done.append(self._fuse(item, tree))
             except (MissingTransformError, ExtrapolationError) as error:
                 missing = isinstance(error, MissingTransformError)
@@ -231,22 +234,6 @@ class MappingStep:
 
     def _take_map(self, other: ElevationMap) -> None:
         self.map, self._hazards, self._last_report = other, None, None
-
-    def _refuse(self, item: Waiting, now_ns: int) -> bool:
-        """Drop a scan whose stamp cannot be used, now or soon."""
-        reason = ""
-        ahead_s = (item.last_ns - now_ns) * 1e-9
-        says = other_clock("the scan", item.last_ns, now_ns)
-        when = f"the scan of {seconds(item.last_ns)} is {abs(ahead_s):.3f} s"
-        if says:
-            reason = "other_clock"
-        elif ahead_s > self.cfg.max_wait_s:
-            reason, says = "from_the_future", f"{when} ahead, limit {self.cfg.max_wait_s} s"
-        elif -ahead_s > self.cfg.max_age_s:
-            reason, says = "too_old", f"{when} old, limit {self.cfg.max_age_s} s"
-        if reason:
-            self.drop(reason, says, item.source)
-        return bool(reason)
 
     def _on_time_set_back(self, back_ns: int) -> None:
         self.resets += 1

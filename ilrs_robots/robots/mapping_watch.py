@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ilrs_robots.core.clock import other_clock
 from ilrs_robots.core.mapping.elevation_map import ElevationMapConfig, UpdateReport
 from ilrs_robots.core.types import FloatArray
-from ilrs_robots.robots.mapping_types import MappingConfig, SensorTally
+from ilrs_robots.robots.mapping_types import MappingConfig, SensorTally, Waiting, seconds
 
 
 class JumpWatch:
@@ -53,6 +54,20 @@ class JumpWatch:
     def clear(self) -> None:
         """Forget the last pose."""
         self._last = self._since_ns = None
+
+
+def stamp_refusal(item: Waiting, now_ns: int, cfg: MappingConfig) -> tuple[str, str]:
+    """Why a scan's stamp cannot be used, now or soon: reason and sentence, empty where it can."""
+    ahead_s = (item.last_ns - now_ns) * 1e-9
+    says = other_clock("the scan", item.last_ns, now_ns)
+    when = f"the scan of {seconds(item.last_ns)} is {abs(ahead_s):.3f} s"
+    if says:
+        return "other_clock", says
+    if ahead_s > cfg.max_wait_s:
+        return "from_the_future", f"{when} ahead, limit {cfg.max_wait_s} s"
+    if -ahead_s > cfg.max_age_s:
+        return "too_old", f"{when} old, limit {cfg.max_age_s} s"
+    return "", ""
 
 
 def why_empty(

@@ -195,6 +195,24 @@ class LidarConfig(MountConfig):
 
 
 @dataclass(frozen=True)
+class RangeSensorConfig(MountConfig):
+    """Another lidar, or a depth camera: where it sits and how its points err, one sigma."""
+
+    range_sigma_m: float = param(0.012, doc="noise along a ray", unit="m", low=0.0, high=1.0)
+    angle_sigma_deg: float = param(0.03, doc="noise across a ray", unit="deg", low=0.0, high=5.0)
+    height_sigma_m: float = param(
+        0.005, doc="noise of a height whatever the range", unit="m", low=1e-4, high=1.0
+    )
+    elevation_max_deg: float = param(
+        90.0, doc="highest ray from its own xy plane", unit="deg", low=-90.0, high=90.0
+    )
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        config.check(self)
+
+
+@dataclass(frozen=True)
 class ImuConfig(MountConfig):
     """An inertial measurement unit with white noise and a constant bias drawn per run."""
 
@@ -250,6 +268,7 @@ class RobotModel:
     imu: ImuConfig = param(doc="imu")
     star_tracker: StarTrackerConfig = param(doc="star tracker")
     joint_states: JointStatesConfig = param(doc="joint states")
+    range_sensors: dict[str, RangeSensorConfig] = param({}, doc="lidars and depth cameras besides")
 
     def __post_init__(self) -> None:
         """Check the vehicle class."""
@@ -258,7 +277,7 @@ class RobotModel:
     @property
     def sensors(self) -> tuple[MountConfig, ...]:
         """Every mounted sensor."""
-        return self.lidar, self.imu, self.star_tracker
+        return self.lidar, self.imu, self.star_tracker, *self.range_sensors.values()
 
     @property
     def total_mass_kg(self) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -79,16 +78,19 @@ def traversability_config_of(model: RobotModel) -> TraversabilityConfig:
 def noises_of(model: RobotModel, robot: str) -> dict[str, SensorNoise]:
     """Noise of each range sensor of a robot by frame id.
 
-    What a sensor's file does not say is the map's default.
+    What a sensor's section does not say is the map's default.
     """
-    lidar, default = model.lidar, SensorNoise()
-    return {
-        f"{robot}/{lidar.frame}": replace(
-            default,
-            range_sigma_m=lidar.range_sigma_m,
-            view_top_rad=math.radians(lidar.elevation_max_deg),
+    lidar = model.lidar
+    top_rad = math.radians(lidar.elevation_max_deg)
+    noises = {lidar.frame: SensorNoise(range_sigma_m=lidar.range_sigma_m, view_top_rad=top_rad)}
+    for sensor in model.range_sensors.values():
+        noises[sensor.frame] = SensorNoise(
+            sensor.height_sigma_m,
+            sensor.range_sigma_m,
+            math.radians(sensor.angle_sigma_deg),
+            view_top_rad=math.radians(sensor.elevation_max_deg),
         )
-    }
+    return {f"{robot}/{frame}": noise for frame, noise in noises.items()}
 
 
 def navigator_config_of(model: RobotModel) -> NavigatorConfig:

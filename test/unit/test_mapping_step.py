@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,17 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.io.pointcloud2 import PointField, decode_cloud
 from ilrs_robots.core.mapping.sensor_noise import SensorNoise
+from ilrs_robots.core.paths import config_file
 from ilrs_robots.core.types import Cloud
 from ilrs_robots.robots.model import load_robot
-from ilrs_robots.robots.steps import MappingConfig, MappingStep, limits_of, own_boxes_of
+from ilrs_robots.robots.steps import (
+    MappingConfig,
+    MappingStep,
+    limits_of,
+    new_tree,
+    noises_of,
+    own_boxes_of,
+)
 
 S = 1_000_000_000
 START = 1_700_000_000 * S
@@ -445,6 +454,32 @@ def test_each_sensor_is_fused_by_its_own_noise() -> None:
     sure = variance_after(step_of(noises=noises), "r/front", [0.0])
     unsure = variance_after(step_of(noises=noises), "r/rear", [0.0])
     assert unsure > 20.0 * sure
+
+
+def test_a_robots_file_gives_each_sensor_its_place_and_its_noise(tmp_path: Path) -> None:
+    text = config_file("robots", "long_range").read_text(encoding="utf-8")
+    more = """
+range_sensors:
+  mast_camera:
+    frame: mast_camera_link
+    position_m: [0.4, 0.1, 1.2]
+    rpy_deg: [0.0, 30.0, 90.0]
+    range_sigma_m: 0.03
+    angle_sigma_deg: 0.1
+"""
+    file = tmp_path / "other.yaml"
+    file.write_text(text + more, encoding="utf-8")
+    model = load_robot(str(file))
+    noises = noises_of(model, "r")
+    assert noises["r/lidar_link"].range_sigma_m == model.lidar.range_sigma_m
+    assert noises["r/lidar_link"].view_top_rad == pytest.approx(np.radians(18.0))
+    camera = noises["r/mast_camera_link"]
+    assert (camera.range_sigma_m, camera.angle_sigma_rad) == (0.03, pytest.approx(0.001745, 1e-3))
+    mount = new_tree(model, "r").lookup("r/base_link", "r/mast_camera_link", START)
+    np.testing.assert_allclose(mount[:3, 3], (0.4, 0.1, 1.2))
+    file.write_text(text + more.replace("0.03\n", "3.0\n"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"range_sensors.mast_camera.*range_sigma_m = 3.0 m"):
+        load_robot(str(file))
 
 
 def test_only_what_the_pose_has_lost_since_the_last_scan_counts() -> None:

@@ -45,6 +45,7 @@ class DriveScore:
         safe_cells: truly safe known cells among them.
         false_share: share of these that were called lethal.
         rocks: ids of the rocks that came near, with whether each was flagged in time.
+        hidden: those not flagged of which no cell was known either: others stood before them.
     """
 
     rmse_m: float
@@ -54,6 +55,7 @@ class DriveScore:
     safe_cells: int
     false_share: float
     rocks: dict[int, bool]
+    hidden: frozenset[int] = frozenset()
 
     @property
     def flagged_share(self) -> float:
@@ -86,15 +88,23 @@ class DriveScorer:
         self._looks: list[_Look] = []
         self._flagged: set[int] = set()
         self._rocks: dict[int, bool] = {}
+        self._hidden: set[int] = set()
         self._first: set[int] | None = None
 
-    def observe(self, lethal: BoolArray, spec: GridSpec, T_map_base: FloatArray) -> None:
+    def observe(
+        self,
+        lethal: BoolArray,
+        spec: GridSpec,
+        T_map_base: FloatArray,
+        known: BoolArray | None = None,
+    ) -> None:
         """Take the hazards of one map; call it for every map.
 
         Args:
             lethal: (rows, cols).
             spec: its grid in ``map``.
             T_map_base: (4, 4) true pose of the vehicle.
+            known: (rows, cols) cells with a height; tells hidden rocks from overlooked ones.
         """
         x, y = (float(v) for v in T_map_base[:2, 3])
         self._path.append((x, y))
@@ -106,9 +116,13 @@ class DriveScorer:
         close = set(tall.ids[away < self._settings.warning_m].tolist())
         if self._first is None:
             self._first = close
-        for rock in close - self._first:
-            self._rocks.setdefault(rock, rock in self._flagged)
-        for rock, outline in zip(tall.ids.tolist(), outlines, strict=True):
+        shapes = dict(zip(tall.ids.tolist(), outlines, strict=True))
+        for rock in close - self._first - self._rocks.keys():
+            self._rocks[rock] = rock in self._flagged
+            unseen = known is not None and not _any_inside(known, spec, shapes[rock])
+            if unseen and not self._rocks[rock]:
+                self._hidden.add(rock)
+        for rock, outline in shapes.items():
             if _any_inside(lethal, spec, outline):
                 self._flagged.add(rock)
 
@@ -159,6 +173,7 @@ class DriveScorer:
             safe_cells=known_safe,
             false_share=false / known_safe if known_safe else float("nan"),
             rocks=dict(self._rocks),
+            hidden=frozenset(self._hidden),
         )
 
 

@@ -6,18 +6,20 @@ import numpy as np
 from numba import njit
 
 from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_variance
-from ilrs_robots.core.mapping.map_state import Layers, Rules, Scan, Scratch, Window
+from ilrs_robots.core.mapping.map_state import FUSED, Layers, Rules, Scan, Scratch, Window
 from ilrs_robots.core.types import IntArray
 
 
 @njit(cache=True, inline="always")
-def pass_limit(upper: float, height: float, variance: float, rules: Rules) -> float:
-    """Height below which a ray says that the top of a cell is no longer there.
+def pass_limit(height: float, variance: float, pose: float, rules: Rules) -> float:
+    """Height below which a ray contradicts one that is known.
 
-    Below half of what stands out of the cell, so that grazing the top says nothing.
+    The cell's own doubt counts up to the clearance only: it grows where scans contradict the cell,
+    and such a cell should be the first to go.
     """
-    margin = rules.clearance_m + np.sqrt(rules.gate_square * variance)
-    return float(upper - max(margin, 0.5 * (upper - height)))
+    clear = rules.clearance_m
+    gate = float(rules.gate_square)
+    return float(height - clear - np.sqrt(gate * pose + min(gate * variance, clear * clear)))
 
 
 @njit(cache=True, inline="always")
@@ -57,13 +59,13 @@ def apply(
         scratch.lowest[k], scratch.low_m[k] = np.int32(r[9]), r[6]
         point_variance = gain = 0.0
         height, variance = float(layers.elevation[place]), np.inf
-        upper = float(layers.upper_bound[place])
+        upper, lower = float(layers.upper_bound[place]), float(layers.lower_bound[place])
         pose = pose_variance(row, col, scan)
         if height == height:
             variance = aged_variance(place, layers, scan, rules)
-            if layers.lanes[place] and top > pass_limit(upper, height, variance + pose, rules):
-                layers.lanes[place] = 0
-                layers.pass_height[place] = np.nan
+            if layers.passed[place] and top > pass_limit(upper, variance, pose, rules):
+                layers.passed[place] = 0
+                layers.passes[place] = np.inf
         if n_in > 0.0:
             mean = float(r[3]) / sw
             point_variance = n_in / sw + scratch.slope_variance[at]
@@ -79,14 +81,14 @@ def apply(
             if n_in > 1.0:
                 inside = np.sqrt(1.3 * np.log(n_in) * point_variance)
                 top, low = top - inside, low + inside
-            scratch.fused[at] = 1
+            scratch.marks[at] = FUSED
         variance += rules.outlier_variance * n_out / (n_in + n_out)
         layers.elevation[place] = height
         layers.variance[place] = min(max(variance, rules.min_variance), rules.max_variance)
         layers.count[place] += n_in
         layers.last_seen_s[place] = scan.stamp_s
         upper = _bound(upper, max(top, height), 1.0, point_variance, rules)
-        lower = _bound(layers.lower_bound[place], min(low, height), -1.0, point_variance, rules)
+        lower = _bound(lower, min(low, height), -1.0, point_variance, rules)
         layers.upper_bound[place] = max(upper, height)
         layers.lower_bound[place] = min(lower, height)
         if bright:

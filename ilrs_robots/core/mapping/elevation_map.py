@@ -168,11 +168,12 @@ class ElevationMap:
         if name not in LAYER_NAMES:
             raise KeyError(f"no layer {name!r}; there are {', '.join(LAYER_NAMES)}")
         buffer: Float32Array = getattr(self._layers, name)
-        return ring.unrolled(buffer, self.config.size_cells, self._row, self._col)
+        out: Float32Array = ring.unrolled(buffer, self.config.size_cells, self._row, self._col)
+        return out
 
     def clear(self) -> None:
         """Forget everything but the place of the window."""
-        for layer, empty in zip(self._layers, map_state.EMPTY, strict=True):
+        for layer, empty in zip(self._layers._asdict().values(), map_state.EMPTY, strict=True):
             layer.fill(empty)
         self._time_origin_ns = None
         self._all_changed()

@@ -32,8 +32,7 @@ def pack(
     """
     size = settings.size_cells
     arrays: dict[str, NDArray[Any]] = {
-        name: unrolled(layer, size, row, col)
-        for name, layer in zip(Layers._fields, layers, strict=True)
+        name: unrolled(layer, size, row, col) for name, layer in layers._asdict().items()
     }
     arrays["first_cell"] = np.array([row, col], dtype=np.int64)
     stamps = [] if time_origin_ns is None else [time_origin_ns]
@@ -61,7 +60,7 @@ def settings_in(arrays: dict[str, NDArray[Any]]) -> ElevationMapConfig:
     settings = config.from_mapping(ElevationMapConfig, found, "saved map")
     shape = settings.size_cells, settings.size_cells
     for name in Layers._fields:
-        if arrays[name].shape != shape:
+        if arrays[name].shape[:2] != shape or arrays[name].ndim != 2 + (name == "passes"):
             raise ConfigError(
                 f"saved map: {name} has shape {arrays[name].shape}, expected {shape}"
             )
@@ -79,6 +78,6 @@ def unpack(arrays: dict[str, NDArray[Any]], layers: Layers, row: int, col: int) 
         row: lattice row of the window's first cell.
         col: lattice column of the window's first cell.
     """
-    for name, layer in zip(Layers._fields, layers, strict=True):
+    for name, layer in layers._asdict().items():
         size = arrays[name].shape[0]
-        layer[:] = np.roll(arrays[name], (row % size, col % size), (0, 1)).ravel()
+        layer[:] = np.roll(arrays[name], (row % size, col % size), (0, 1)).reshape(layer.shape)

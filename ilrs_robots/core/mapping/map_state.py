@@ -15,6 +15,8 @@ UInt8Array = NDArray[np.uint8]
 BLOCK: Final = 512
 CACHE_LINE: Final = 64
 TILE: Final = 16
+FUSED: Final = 1
+FLAGGED: Final = 2
 RECORD: Final = 10
 """float32 numbers kept per cell during a scan: reference height, gate variance, sum of weights,
 of weighted and of weighted squared residuals, highest and lowest height, points in the gate and
@@ -27,10 +29,11 @@ GATED: Final = 3
 
 
 class Layers(NamedTuple):
-    """State of the map, each (rows * cols,) in the circular buffer's own order.
+    """State of the map, each (rows * cols,) float32 in the circular buffer's own order.
 
-    All float32 but ``lanes``. The last two are the memory of the visibility check and no layer
-    for users: which lanes of a cell were seen through, and the highest such ray.
+    The last two are the memory of the visibility check and no layers for users: (rows * cols, 8)
+    heights of the lowest ray through each lane of a cell, infinite where none came, and uint8
+    whether there was any.
     """
 
     elevation: Float32Array
@@ -40,12 +43,17 @@ class Layers(NamedTuple):
     last_seen_s: Float32Array
     lower_bound: Float32Array
     intensity: Float32Array
-    pass_height: Float32Array
-    lanes: UInt8Array
+    passes: Float32Array
+    passed: UInt8Array
 
 
-HIDDEN: Final = ("pass_height", "lanes")
-_FILLS: Final[dict[str, np.generic[Any]]] = {"count": np.float32(0.0), "lanes": np.uint8(0)}
+LANES: Final = 4
+HIDDEN: Final = ("passes", "passed")
+_FILLS: Final[dict[str, np.generic[Any]]] = {
+    "count": np.float32(0.0),
+    "passes": np.float32(np.inf),
+    "passed": np.uint8(0),
+}
 EMPTY: Final = tuple(_FILLS.get(name, np.float32(np.nan)) for name in Layers._fields)
 """What an unknown cell holds, in the order of ``Layers``."""
 
@@ -116,8 +124,9 @@ class Scratch(NamedTuple):
     """(cells,) of each touched cell: its lowest point."""
     low_m: Float32Array
     """(cells,) of each touched cell: the height of that point."""
-    fused: UInt8Array
-    """(cells,) zeros; 1 while the scan at hand agrees with the cell."""
+    marks: UInt8Array
+    """(cells,) zeros; while a scan is at hand FUSED where it agrees with the cell, FLAGGED where
+    its rays passed."""
     limits: Float32Array
     """(cells,) height below which a ray contradicts the cell."""
     blocks: Float32Array

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ilrs_robots.core.mapping.map_state import EMPTY, Layers
+from ilrs_robots.core.mapping.map_state import EMPTY, LANES, Layers
 
 
 def layers_of(cells: int) -> Layers:
-    """Layers of a map that knows nothing, each (cells,)."""
-    return Layers(*(np.full(cells, fill, fill.dtype) for fill in EMPTY))
+    """Layers of a map that knows nothing, each (cells,), ``passes`` (cells, 2 * LANES)."""
+    wide = {"passes": (cells, 2 * LANES)}
+    return Layers(
+        *(
+            np.full(wide.get(name, cells), fill, fill.dtype)
+            for name, fill in zip(Layers._fields, EMPTY, strict=True)
+        )
+    )
 
 
-def unrolled(buffer: NDArray[np.generic], size: int, row: int, col: int) -> NDArray[np.generic]:
-    """(size, size) copy of a layer in the order of the window.
+def unrolled(buffer: NDArray[Any], size: int, row: int, col: int) -> NDArray[Any]:
+    """(size, size) or (size, size, n) copy of a layer in the order of the window.
 
     Args:
-        buffer: (size * size,) in the buffer's order, any unit.
+        buffer: (size * size,) or (size * size, n) in the buffer's order, any unit.
         size: cells along a side.
         row: lattice row of the window's first cell.
         col: lattice column of the window's first cell.
     """
-    grid = buffer.reshape(size, size)
+    grid = buffer.reshape(size, size, *buffer.shape[1:])
     row, col = row % size, col % size
     out = np.empty_like(grid)
     top, left = size - row, size - col
@@ -47,8 +55,8 @@ def forget_entered(layers: Layers, size: int, axis: int, start: int, shift: int)
     first = start + (size if shift > 0 else shift) if count < size else 0
     begin = first % size
     for part in (slice(begin, begin + count), slice(0, max(begin + count - size, 0))):
-        for layer, empty in zip(layers, EMPTY, strict=True):
-            grid = layer.reshape(size, size)
+        for layer, empty in zip(layers._asdict().values(), EMPTY, strict=True):
+            grid = layer.reshape(size, size, *layer.shape[1:])
             if axis == 0:
                 grid[part] = empty
             else:

@@ -1,8 +1,9 @@
 """Take out of the map what a scan sees through: one ray per touched cell, to its lowest point.
 
 A ray says that the line along which it ran is free, not that a whole cell is. So each cell is
-parted into four lanes along the ray, and only when rays ran below its top in every lane, in this
-scan or earlier ones, and nothing was hit up there since, is that top gone. A rock that fills part
+parted into four lanes along the ray, of which it remembers the lowest ray. Only when rays ran
+below its top in every lane, in this scan or earlier ones, and nothing was hit up there since, is
+what is above the highest of the four gone. A rock that fills part
 of a cell stops the rays of its own lane and stays, a pole between two beams too. Rays are real
 ones, to measured points; a ray to the middle of a cell could cut a corner that the real one
 missed. What lies above the sensor's field of view is not judged.
@@ -15,16 +16,23 @@ from numba import njit
 
 from ilrs_robots.core.mapping.cell_update import pass_limit
 from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_variance
-from ilrs_robots.core.mapping.map_state import TILE, Layers, Rules, Scan, Scratch, Window
+from ilrs_robots.core.mapping.map_state import (
+    FLAGGED,
+    FUSED,
+    LANES,
+    TILE,
+    Int32Array,
+    Layers,
+    Rules,
+    Scan,
+    Scratch,
+    Window,
+)
 from ilrs_robots.core.types import Float32Array, IntArray
-
-_LANES = 4
-_ALL = (1 << _LANES) - 1
 
 
 @njit(cache=True, error_model="numpy")
 def _limits_of_row(
-    elevation: Float32Array,
     upper: Float32Array,
     variance: Float32Array,
     last_seen_s: Float32Array,
@@ -35,7 +43,7 @@ def _limits_of_row(
     limits: Float32Array,
 ) -> None:
     """``cell_update.pass_limit`` of a piece of a row, without branches; NaN where unknown."""
-    gate, zero, half = rules.gate_square, np.float32(0.0), np.float32(0.5)
+    gate, zero = rules.gate_square, np.float32(0.0)
     growth, most = np.float32(rules.growth_per_s), np.float32(rules.max_variance)
     stamp, clearance = np.float32(scan.stamp_s), np.float32(rules.clearance_m)
     lift = np.float32(scan.pose_z_variance)
@@ -45,11 +53,10 @@ def _limits_of_row(
         idle = stamp - last_seen_s[k]
         grown = variance[k] + growth * (idle if idle > zero else zero)
         across = (np.float32(k) + start) * cell_m
-        spread = (grown if grown < most else most) + lift
-        spread += tilt * (across * across + along * along)
-        margin = clearance + np.sqrt(gate * spread)
-        excess = half * (upper[k] - elevation[k])
-        limits[k] = upper[k] - (margin if margin > excess else excess)
+        own = gate * (grown if grown < most else most)
+        own = own if own < clearance * clearance else clearance * clearance
+        pose = lift + tilt * (across * across + along * along)
+        limits[k] = upper[k] - clearance - np.sqrt(gate * pose + own)
 
 
 @njit(cache=True, error_model="numpy")
@@ -69,7 +76,7 @@ def _set_limits(
         ):
             end = begin + high - low
             _limits_of_row(
-                layers.elevation[begin:end], layers.upper_bound[begin:end],
+                layers.upper_bound[begin:end],
                 layers.variance[begin:end], layers.last_seen_s[begin:end], low, along, scan,
                 rules, limits[low:high],
             )  # fmt: skip
@@ -124,10 +131,10 @@ def _cast(
     scan: Scan,
     window: Window,
     scratch: Scratch,
-    flagged: IntArray,
+    flagged: Int32Array,
     n_flagged: int,
 ) -> int:
-    """Follow one ray from the sensor to (u, v) in cells; note the cells it sees through.
+    """Follow one ray from the sensor to (u, v) in cells; note the cells whose top it passes below.
 
     It is looked at where it crosses the middle of each column along its longer axis, with the
     height it has on the higher side of that cell. Where it is above all limits of the tiles on its
@@ -154,7 +161,7 @@ def _cast(
     across0 = np.float32(side + begin * drift)
     top0 = np.float32(scan.sensor_height + begin * slope + 0.5 * abs(slope))
     fall = np.float32(slope)
-    shift = 0 if along_u else _LANES
+    shift = 0 if along_u else LANES
     blocks, limits, k = scratch.blocks, scratch.limits, 0
     last_lane, half_tile = sides - 1, TILE - 1
     while k < count:
@@ -181,14 +188,14 @@ def _cast(
             if lane < 0 or lane > last_lane or not top < limits[cell]:
                 continue
             place = place_of(cell // window.cols, cell % window.cols, window)
-            bit = np.uint8(1 << (shift + int((across - np.float32(lane)) * _LANES)))
-            before = layers.lanes[place]
-            if before & bit == 0:
-                layers.lanes[place] = before | bit
-                flagged[n_flagged] = cell
-                n_flagged += 1 if ((before | bit) >> shift) & _ALL == _ALL else 0
-            old = layers.pass_height[place]
-            layers.pass_height[place] = max(old, top) if old == old else top
+            slot = shift + int((across - np.float32(lane)) * LANES)
+            if top < layers.passes[place, slot]:
+                layers.passes[place, slot] = top
+                layers.passed[place] = 1
+                if scratch.marks[cell] & FLAGGED == 0:
+                    scratch.marks[cell] |= FLAGGED
+                    flagged[n_flagged] = cell
+                    n_flagged += 1
     return n_flagged
 
 
@@ -221,11 +228,12 @@ def _judge(
     """
     row, col = cell // window.cols, cell % window.cols
     place = place_of(row, col, window)
-    passed, height = layers.pass_height[place], layers.elevation[place]
-    if not _in_view(row, col, layers.upper_bound[place], scan):
+    height, upper = layers.elevation[place], layers.upper_bound[place]
+    free = min(layers.passes[place, :LANES].max(), layers.passes[place, LANES:].max())
+    if free == np.inf or not _in_view(row, col, upper, scan):
         return False
-    variance = aged_variance(place, layers, scan, rules) + pose_variance(row, col, scan)
-    if scratch.fused[cell] == 0 and passed < pass_limit(height, height, variance, rules):
+    variance, pose = aged_variance(place, layers, scan, rules), pose_variance(row, col, scan)
+    if scratch.marks[cell] & FUSED == 0 and free < pass_limit(height, variance, pose, rules):
         layers.elevation[place] = empty.elevation[0]
         layers.variance[place] = empty.variance[0]
         layers.upper_bound[place] = empty.upper_bound[0]
@@ -233,10 +241,12 @@ def _judge(
         layers.count[place] = empty.count[0]
         layers.last_seen_s[place] = empty.last_seen_s[0]
         layers.intensity[place] = empty.intensity[0]
-    else:
-        layers.upper_bound[place] = max(passed, height)
-    layers.lanes[place] = empty.lanes[0]
-    layers.pass_height[place] = empty.pass_height[0]
+        layers.passes[place] = empty.passes[0]
+        layers.passed[place] = empty.passed[0]
+        return True
+    if max(free, height) >= upper:
+        return False
+    layers.upper_bound[place] = max(free, height)
     return True
 
 
@@ -271,8 +281,7 @@ def clean_up(
     highest = _set_limits(layers, scan, rules, window, scratch)
     m = scan.matrix
     stop_m = 3.0 * np.sqrt(float(scan.range_variance))
-    # a cell can come up once along each axis: its lanes fill up once
-    flagged = np.empty(2 * window.rows * window.cols + 1, np.int64)
+    flagged = np.empty(window.rows * window.cols, np.int32)
     n_flagged = 0
     for k in range(n_touched):
         if scratch.low_m[k] >= highest and scan.sensor_height >= highest:
@@ -289,12 +298,11 @@ def clean_up(
     for k in range(n_flagged):
         cell = flagged[k]
         row, col = cell // window.cols, cell % window.cols
-        if layers.lanes[place_of(row, col, window)] == 0:
-            continue
         if _judge(cell, layers, empty, scan, rules, window, scratch):
             changed += 1
             bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
             bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
+        scratch.marks[cell] &= FUSED
     return changed
 
 
@@ -302,4 +310,4 @@ def clean_up(
 def forget_fused(scratch: Scratch, n_touched: int) -> None:
     """Make the marks of a scan zero again."""
     for k in range(n_touched):
-        scratch.fused[scratch.touched[k]] = 0
+        scratch.marks[scratch.touched[k]] = 0

@@ -6,11 +6,12 @@ from __future__ import annotations
 def mapping() -> None:
     """Kernels from cloud to traversability."""
     from ilrs_robots.core.cloud import deskew
-    from ilrs_robots.core.mapping import elevation_map, traversability
+    from ilrs_robots.core.mapping import elevation_map, layer_shared, traversability
 
     deskew.warm_up()
     elevation_map.warm_up()
     traversability.warm_up()
+    layer_shared.warm_up()
 
 
 def navigation() -> None:

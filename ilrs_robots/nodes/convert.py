@@ -13,8 +13,9 @@ from sensor_msgs.msg import Imu, JointState, PointCloud2
 from sensor_msgs.msg import PointField as PointFieldMsg
 from std_msgs.msg import Float32MultiArray, MultiArrayDimension
 
+from ilrs_robots.core.errors import MessageLayoutError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.io.grid_map import to_grid_map_arrays
+from ilrs_robots.core.io.grid_map import GridMapArrays, from_grid_map, to_grid_map_arrays
 from ilrs_robots.core.io.occupancy import cost_to_occupancy, occupancy_to_cost
 from ilrs_robots.core.io.pointcloud2 import PointField, decode_cloud, encode_cloud
 from ilrs_robots.core.types import (
@@ -208,6 +209,31 @@ def grid_map_message(
         item.data = data
         msg.data.append(item)
     return msg
+
+
+def grid_map_layers(msg: GridMap) -> tuple[dict[str, Float32Array], GridSpec]:
+    """Layers of a GridMap message and their grid, whatever its start indices and storage order.
+
+    Raises:
+        MessageLayoutError: with the reason.
+    """
+    dims = [tuple((d.label, d.size, d.stride) for d in item.layout.dim) for item in msg.data]
+    if any(other != dims[0] for other in dims):
+        raise MessageLayoutError("dims", "the layers of a GridMap differ in their dimensions")
+    place = msg.info.pose.position
+    return from_grid_map(
+        GridMapArrays(
+            msg.info.resolution,
+            msg.info.length_x,
+            msg.info.length_y,
+            (place.x, place.y),
+            tuple(msg.layers),
+            tuple(item.data for item in msg.data),
+            dims[0] if dims else (),
+            msg.outer_start_index,
+            msg.inner_start_index,
+        )
+    )
 
 
 def occupancy_message(

@@ -5,34 +5,39 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from grid_map_msgs.msg import GridMap
-from nav_msgs.msg import OccupancyGrid
+import numpy as np
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import PointCloud2
-from std_srvs.srv import Empty
 
 from ilrs_robots.core import warm
 from ilrs_robots.core.cloud import self_filter
 from ilrs_robots.core.errors import ConfigError, InvalidCloudError
 from ilrs_robots.core.mapping.traversability import TraversabilityConfig
+from ilrs_robots.core.terrain.prior import PriorConfig
+from ilrs_robots.core.types import FloatArray
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.managed import ERROR, OK, WARN, ManagedNode
+from ilrs_robots.nodes.map_output import MapOutput, declare_topics
+from ilrs_robots.nodes.map_services import MapServices
 from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare, declare_one
+from ilrs_robots.robots import map_store
+from ilrs_robots.robots.map_topics import MapTopic, wants_prior
+from ilrs_robots.robots.map_view import MapView
 from ilrs_robots.robots.site import load_placement
 from ilrs_robots.robots.steps import (
     MappingConfig,
     MappingStep,
-    MapUpdate,
     limits_of,
     map_config_of,
-    odom_frame,
+    noises_of,
     own_boxes_of,
+    traversability_config_of,
 )
 
 if TYPE_CHECKING:
     from ilrs_robots.nodes.transforms import TransformListener
 
-MAP_LAYERS = ("elevation", "variance", "upper_bound", "count")
 OLD_AFTER_S = 2.0
 
 
@@ -47,21 +52,31 @@ class TerrainMappingNode(ManagedNode):
         """Build the map and subscribe to every sensor."""
         self._node_clock = NodeClock(self)
         self._step = self._make_step()
-        period = float(declare_one(self, "map_period_s", 1.0, "elevation_map period [s]"))
-        self._map_period_ns = int(period * 1e9)
-        self._map_sent_ns: int | None = None
         warm.mapping()
         self_filter.warm_up()
-        self._map = self.publisher(GridMap, "elevation_map", qos.MAP)
-        self._cost = self.publisher(OccupancyGrid, "traversability", qos.MAP)
+        self._open_outputs(declare_topics(self))
         self._topics = self._cloud_topics()
         for topic in self._topics:
             self._step.tally(topic)
             self.subscribe(PointCloud2, topic, self._receiver(topic), qos.SENSOR)
-        self.service(Empty, "terrain/clear", self._on_clear)
+        doc = "whether scans are fused by the pose's covariance in odom"
+        if declare_one(self, "use_pose_covariance", True, doc):
+            self.subscribe(Odometry, "odom", self._on_odometry, qos.STREAM)
         self._node_clock.timer(0.05, self._process)
         self._listener.waiting.append(self._on_transforms)
         self._owned.append((self._listener.waiting.remove, self._on_transforms))
+
+    def _open_outputs(self, topics: tuple[MapTopic, ...]) -> None:
+        prior = None
+        if wants_prior(name for topic in topics for name in topic.layers):
+            prior, _ = map_store.site_ground(self.site_name, self.seed)
+        view = MapView(self._step, prior, PriorConfig().error_m)
+        self._output = MapOutput(self, self._step, view, topics, self._anchor)
+        services = MapServices(self, self._step, view, topics, self._anchor, self._output.changed)
+        self._owned.append((lambda made: made.close(), services))
+
+    def _anchor(self) -> FloatArray | None:
+        return map_store.anchor_of(self._listener.tree, self.robot)
 
     def _make_step(self) -> MappingStep:
         model = load_placement(self.site_name, self.robot).load_model()
@@ -78,10 +93,11 @@ class TerrainMappingNode(ManagedNode):
             self.robot,
             limits_of(model),
             declare(self, "map", map_config_of(model)),
-            self.tunable("traversability", TraversabilityConfig(), use_traversability),
+            self.tunable("traversability", traversability_config_of(model), use_traversability),
             mapping,
             own_boxes_of(model, mapping.self_margin_m),
             self._node_clock.simulated,
+            noises_of(model, self.robot),
         )
 
     def _cloud_topics(self) -> list[str]:
@@ -99,14 +115,16 @@ class TerrainMappingNode(ManagedNode):
         trouble = self._node_clock.trouble(now_ns)
         if trouble:
             return WARN, trouble, values
-        if step.last_stamp_ns is None:
-            why = step.last_error or f"no scan has come on {', '.join(self._topics)}"
-            return (ERROR if step.last_error else WARN), f"the map is empty: {why}", values
+        empty = step.why_empty()
+        if empty or step.last_stamp_ns is None:
+            return (ERROR if step.dropped else WARN), f"the map is empty: {empty}", values
         age_s = (now_ns - step.last_stamp_ns) * 1e-9
         values["map_age_s"] = age_s
         if age_s > OLD_AFTER_S:
             why = f" ({step.last_error})" if step.last_error else ""
             return WARN, f"the last scan in the map is {age_s:.1f} s old{why}", values
+        if step.frozen:
+            return WARN, f"{', '.join(step.frozen)} repeats one scan for ever", values
         return OK, "mapping", values
 
     def _counts(self) -> dict[str, object]:
@@ -119,6 +137,7 @@ class TerrainMappingNode(ManagedNode):
                 values |= {f"{topic}.dropped_{reason}": n for reason, n in tally.dropped.items()}
         values |= {f"tf_{reason}": n for reason, n in self._listener.failures.items()}
         values["time_resets"] = step.resets
+        values["pose_jumps"] = step.jumps
         return values
 
     def _receiver(self, topic: str) -> Any:
@@ -156,26 +175,12 @@ class TerrainMappingNode(ManagedNode):
                 f"scan dropped: {self._step.last_error}", throttle_duration_sec=2.0
             )
         if updates:
-            self._publish(updates[-1])
-            now_s = perf_counter()
-            for update in updates:
-                self.latency.add(now_s - update.arrived_s)
+            self._output.changed()
+        self._output.send(now_ns)
+        now_s = perf_counter()
+        for update in updates:
+            self.latency.add(now_s - update.arrived_s)
 
-    def _publish(self, update: MapUpdate) -> None:
-        frame = odom_frame(self.robot)
-        layers, spec = self._step.traversability()
-        self._cost.publish(convert.occupancy_message(layers.cost, spec, frame, update.stamp_ns))
-        due = (
-            self._map_sent_ns is None
-            or update.stamp_ns < self._map_sent_ns
-            or update.stamp_ns - self._map_sent_ns >= self._map_period_ns
-        )
-        if due and self._map.get_subscription_count() > 0:
-            content = {name: self._step.map.layer(name) for name in MAP_LAYERS}
-            self._map.publish(convert.grid_map_message(content, spec, frame, update.stamp_ns))
-            self._map_sent_ns = update.stamp_ns
-
-    def _on_clear(self, _request: Any, response: Any) -> Any:
-        self._step.clear()
-        self.get_logger().info("map cleared by request")
-        return response
+    def _on_odometry(self, msg: Odometry) -> None:
+        covariance = np.asarray(msg.pose.covariance, dtype=np.float64).reshape(6, 6)
+        self._step.on_odometry(convert.to_ns(msg.header.stamp), covariance)

@@ -33,11 +33,12 @@ from ilrs_robots.robots.sensor_parts import (
     JointStatesConfig,
     LidarConfig,
     MountConfig,
+    RangeSensorConfig,
     StarTrackerConfig,
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RobotModel:
     """What the file says of any vehicle; ``load_robot`` gives one of the classes below."""
 
@@ -51,6 +52,7 @@ class RobotModel:
     star_tracker: StarTrackerConfig = param(doc="star tracker")
     joint_states: JointStatesConfig = param(doc="joint states")
     visual: VisualConfig = param(doc="looks")
+    range_sensors: dict[str, RangeSensorConfig] = param({}, doc="lidars and depth cameras besides")
 
     def __post_init__(self) -> None:
         """Check the vehicle class."""
@@ -59,7 +61,7 @@ class RobotModel:
     @property
     def sensors(self) -> tuple[MountConfig, ...]:
         """Every mounted sensor."""
-        return self.lidar, self.imu, self.star_tracker
+        return self.lidar, self.imu, self.star_tracker, *self.range_sensors.values()
 
     @property
     def total_mass_kg(self) -> float:
@@ -67,7 +69,7 @@ class RobotModel:
         return self.body.mass_kg
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoverModel(RobotModel):
     """A vehicle with wheels."""
 
@@ -92,7 +94,7 @@ class RoverModel(RobotModel):
         return self.body.mass_kg + rest + crew
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HopperModel(RobotModel):
     """A vehicle that stands on legs and flies on thrusters."""
 

@@ -41,8 +41,10 @@ from ilrs_robots.robots.steps import (
     map_config_of,
     navigator_config_of,
     new_tree,
+    noises_of,
     odom_frame,
     own_boxes_of,
+    traversability_config_of,
 )
 
 _NEVER_NS = -(10**18)
@@ -75,8 +77,10 @@ class RobotPipeline:
             self.name,
             limits_of(model),
             map_config_of(model),
-            cfg=mapping,
-            boxes=own_boxes_of(model, mapping.self_margin_m),
+            traversability_config_of(model),
+            mapping,
+            own_boxes_of(model, mapping.self_margin_m),
+            noises=noises_of(model, self.name),
         )
         self.navigation = NavigationStep(model, prior, navigator_config_of(model))
         self.gate = CommandGate(gate_config_of(model))
@@ -167,6 +171,7 @@ class RobotPipeline:
             odom, base_frame(self.name), estimate.stamp_ns, estimate.position_m, estimate.quat_wxyz
         )
         self.gate.on_pose(estimate.stamp_ns)
+        self.mapping.on_odometry(estimate.stamp_ns, estimate.pose_covariance)
 
     def _map(self, now_ns: int) -> None:
         updates = self.mapping.process(self.tree, now_ns)

@@ -57,6 +57,24 @@ class LidarConfig(MountConfig):
 
 
 @dataclass(frozen=True)
+class RangeSensorConfig(MountConfig):
+    """Another lidar, or a depth camera: where it sits and how its points err, one sigma."""
+
+    range_sigma_m: float = param(0.012, doc="noise along a ray", unit="m", low=0.0, high=1.0)
+    angle_sigma_deg: float = param(0.03, doc="noise across a ray", unit="deg", low=0.0, high=5.0)
+    height_sigma_m: float = param(
+        0.005, doc="noise of a height whatever the range", unit="m", low=1e-4, high=1.0
+    )
+    elevation_max_deg: float = param(
+        90.0, doc="highest ray from its own xy plane", unit="deg", low=-90.0, high=90.0
+    )
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        config.check(self)
+
+
+@dataclass(frozen=True)
 class ImuConfig(MountConfig):
     """An inertial measurement unit with white noise and a constant bias drawn per run."""
 

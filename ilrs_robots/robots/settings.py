@@ -18,6 +18,8 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
 from ilrs_robots.core.mapping.elevation_map import ElevationMapConfig
 from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.mapping.sensor_noise import SensorNoise
+from ilrs_robots.core.mapping.traversability import TraversabilityConfig, scaled_to
 from ilrs_robots.core.planning.costmap import CostmapConfig
 from ilrs_robots.core.planning.grid_planner import PlannerConfig
 from ilrs_robots.robots.model import HopperModel, RobotModel, RoverModel, require_rover
@@ -103,6 +105,29 @@ def map_config_of(model: RobotModel) -> ElevationMapConfig:
         range_max_m=lidar.range_max_m,
         range_sigma_m=lidar.range_sigma_m,
     )
+
+
+def traversability_config_of(model: RobotModel) -> TraversabilityConfig:
+    """Traversability's defaults at the scale of a rover's footprint."""
+    return scaled_to(limits_of(model), TraversabilityConfig())
+
+
+def noises_of(model: RobotModel, robot: str) -> dict[str, SensorNoise]:
+    """Noise of each range sensor of a robot by frame id.
+
+    What a sensor's section does not say is the map's default.
+    """
+    lidar = model.lidar
+    top_rad = math.radians(lidar.elevation_max_deg)
+    noises = {lidar.frame: SensorNoise(range_sigma_m=lidar.range_sigma_m, view_top_rad=top_rad)}
+    for sensor in model.range_sensors.values():
+        noises[sensor.frame] = SensorNoise(
+            sensor.height_sigma_m,
+            sensor.range_sigma_m,
+            math.radians(sensor.angle_sigma_deg),
+            view_top_rad=math.radians(sensor.elevation_max_deg),
+        )
+    return {f"{robot}/{frame}": noise for frame, noise in noises.items()}
 
 
 def navigator_config_of(model: RobotModel) -> NavigatorConfig:

@@ -27,7 +27,9 @@ from ilrs_robots.robots.settings import (
     limits_of,
     map_config_of,
     navigator_config_of,
+    noises_of,
     own_boxes_of,
+    traversability_config_of,
 )
 
 __all__ = [
@@ -45,9 +47,11 @@ __all__ = [
     "map_config_of",
     "navigator_config_of",
     "new_tree",
+    "noises_of",
     "odom_frame",
     "own_boxes_of",
     "sensor_mounts",
+    "traversability_config_of",
 ]
 
 

@@ -16,7 +16,6 @@ from sensor_msgs.msg import PointCloud2, PointField
 from tf2_msgs.msg import TFMessage
 
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.io.grid_map import GridMapArrays, from_grid_map
 from ilrs_robots.core.types import Cloud
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.runtime import bring_up
@@ -58,7 +57,7 @@ class Peer:
                 self.message = status.message
                 self.health = {item.key: item.value for item in status.values}
 
-    def send_pose(self, stamp_ns: int) -> None:
+    def send_pose(self, stamp_ns: int, base: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
         lift = np.array([0.0, 0.0, HEIGHT_M])
         self.tf.publish(
             TFMessage(
@@ -67,7 +66,11 @@ class Peer:
                         "map", "long_range/odom", stamp_ns, np.zeros(3), IDENTITY
                     ),
                     convert.transform_message(
-                        "long_range/odom", "long_range/base_link", stamp_ns, np.zeros(3), IDENTITY
+                        "long_range/odom",
+                        "long_range/base_link",
+                        stamp_ns,
+                        np.array(base),
+                        IDENTITY,
                     ),
                     convert.transform_message(
                         "long_range/base_link", LIDAR, stamp_ns, lift, IDENTITY
@@ -326,29 +329,13 @@ def test_four_makers_at_once_give_one_sharp_map_and_each_is_counted(graph: Any) 
     repeat_until(graph, send, lambda: all_fused() and maps, "scans of all in the map")
     assert peer.health["lidar/points.scans"] == "0"
     assert "lidar/points" not in peer.message
-    layers, spec = grid_of(maps[-1])
+    layers, spec = convert.grid_map_layers(maps[-1])
     x, y = np.meshgrid(spec.x_m(), spec.y_m())
     known = np.isfinite(layers["elevation"]) & (np.abs(x - np.rint(x)) > 0.11)
     error = np.abs(layers["elevation"] - terraces(x))[known]
     for quarter in range(4):
         assert np.sum((y[known] > 2.5 * quarter - 5.0) & (y[known] < 2.5 * quarter - 2.5)) > 500
     assert np.mean(error > 0.03) < 0.01
-
-
-def grid_of(msg: GridMap) -> Any:
-    dims = tuple((d.label, d.size, d.stride) for d in msg.data[0].layout.dim)
-    info, place = msg.info, msg.info.pose.position
-    return from_grid_map(
-        GridMapArrays(
-            layers=tuple(msg.layers),
-            data=[item.data for item in msg.data],
-            dims=dims,
-            resolution=info.resolution,
-            length_x=info.length_x,
-            length_y=info.length_y,
-            position=(place.x, place.y),
-        )
-    )
 
 
 def test_real_scans_of_22_bytes_a_point_are_mapped_as_they_are(
@@ -386,3 +373,29 @@ def test_an_empty_map_says_why(graph: Any, peer: Peer) -> None:
     graph.until(lambda: peer.message, "diagnostics")
     assert "the map is empty" in peer.message
     assert "no scan has come" in peer.message
+
+
+def test_a_sensor_that_repeats_one_scan_and_a_pose_that_jumps_are_named(graph: Any) -> None:
+    peer = mapper(graph, **{"mapping.frozen_after": 2, "mapping.jump_speed_mps": 0.0})
+
+    def same() -> None:
+        stamp_ns = peer.now_ns()
+        peer.send_pose(stamp_ns)
+        peer.send(convert.cloud_message(flat_cloud(stamp_ns)))
+
+    repeat_until(graph, same, lambda: "repeats one scan" in peer.message, "a stuck sensor's name")
+    assert "lidar/points" in peer.message
+    assert int(peer.health["dropped_frozen"]) >= 1
+    node = next(n for n in graph.nodes if n.get_name() == "terrain_mapping")
+    before = node._step.map.to_arrays()
+
+    def jumped() -> None:
+        stamp_ns = peer.now_ns()
+        peer.send_pose(stamp_ns, (0.0, 20.0, 0.0))
+        cloud = flat_cloud(stamp_ns)
+        cloud.xyz_m[:, 2] += np.float32(1e-3 * len(peer.costs) + 1e-6 * (stamp_ns % 997))
+        peer.send(convert.cloud_message(cloud))
+
+    repeat_until(graph, jumped, lambda: "dropped_pose_jump" in peer.health, "a jump's count")
+    after = node._step.map.to_arrays()
+    assert all(after[name].tobytes() == before[name].tobytes() for name in before)

@@ -151,3 +151,20 @@ def test_the_map_that_grid_map_wrote():
     assert np.asarray(again.data[0]).tobytes() == raw.tobytes()
     assert again[:3] == pytest.approx(content[:3])
     assert again.position == pytest.approx(content.position)
+
+
+@pytest.mark.skipif(not GOLDEN.is_file(), reason="the golden bag is not there")
+@pytest.mark.parametrize("start", [(0, 0), (17, 0), (0, 101), (39, 119)])
+def test_the_map_that_grid_map_wrote_comes_back_to_the_byte_from_any_start(start):
+    """Read, turned to our arrays, written again: every byte, wherever its buffer began."""
+    content = golden()
+    outer, inner = start
+    circular = [np.roll(np.reshape(d, (120, 40)), (inner, outer), (0, 1)) for d in content.data]
+    moved = content._replace(
+        data=tuple(c.ravel() for c in circular), outer_start_index=outer, inner_start_index=inner
+    )
+    again = to_grid_map_arrays(*from_grid_map(moved))
+    for ours, theirs in zip(again.data, content.data, strict=True):
+        assert np.asarray(ours).tobytes() == np.asarray(theirs, np.float32).tobytes()
+    assert again.layers == content.layers
+    assert again.dims == content.dims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,18 @@ from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.io.pointcloud2 import PointField, decode_cloud
+from ilrs_robots.core.mapping.sensor_noise import SensorNoise
+from ilrs_robots.core.paths import config_file
 from ilrs_robots.core.types import Cloud
 from ilrs_robots.robots.model import load_robot
-from ilrs_robots.robots.steps import MappingConfig, MappingStep, limits_of, own_boxes_of
+from ilrs_robots.robots.steps import (
+    MappingConfig,
+    MappingStep,
+    limits_of,
+    new_tree,
+    noises_of,
+    own_boxes_of,
+)
 
 S = 1_000_000_000
 START = 1_700_000_000 * S
@@ -322,3 +332,189 @@ def test_a_lidar_that_sees_the_body_does_not_map_it() -> None:
 def test_a_box_has_a_size() -> None:
     with pytest.raises(ConfigError, match="low y = 1"):
         OwnBox((0.0, 1.0, 0.0), (1.0, 1.0, 1.0))
+
+
+# -- what goes wrong ---------------------------------------------------------------------------
+def still_tree(*at: tuple[int, tuple[float, float, float]]) -> TransformTree:
+    """A body that stands at places at times."""
+    tree = TransformTree()
+    for frame, mount in MOUNTS.items():
+        tree.set_static("r/base_link", frame, mount)
+    for stamp, place in at:
+        tree.set("r/odom", "r/base_link", stamp, place, (1.0, 0.0, 0.0, 0.0))
+    return tree
+
+
+def flat_scan(stamp_ns: int, seed: int, frame: str = "r/front") -> Cloud:
+    """Level ground two metres around a body, in the sensor's frame."""
+    rng = np.random.default_rng(seed)
+    ground = np.column_stack((rng.uniform(1.5, 6.0, (3000, 2)), np.zeros(3000)))
+    mount = se3.invert(MOUNTS[frame])
+    return Cloud(stamp_ns, frame, (ground @ mount[:3, :3].T + mount[:3, 3]).astype(np.float32))
+
+
+def test_a_pose_that_jumps_20_m_and_comes_back_leaves_the_map_as_it_was() -> None:
+    step, here, there = step_of(), (0.0, 0.0, 0.0), (14.0, 14.0, 3.0)
+    places = [here] * 5 + [there] * 5 + [here] * 3
+    for k, place in enumerate(places):
+        stamp = START + k * S // 5
+        before = step.map.to_arrays()
+        step.add(flat_scan(stamp, k), "front")
+        updates = step.process(still_tree((stamp, place)), stamp)
+        assert len(updates) == (place == here)
+        if place != here:
+            after = step.map.to_arrays()
+            assert all(after[name].tobytes() == before[name].tobytes() for name in before)
+    assert step.dropped == {"pose_jump": 5}
+    assert "the pose in odom jumped by 20.02 m, limit" in step.last_error
+    assert step.jumps == 0
+
+
+def test_a_jump_that_stays_is_believed_after_a_while_and_counted() -> None:
+    step = step_of()
+    step.add(flat_scan(START, 0), "front")
+    step.process(still_tree((START, (0.0, 0.0, 0.0))), START)
+    used = []
+    for k in range(1, 16):
+        stamp = START + k * S // 5
+        step.add(flat_scan(stamp, k), "front")
+        used.append(len(step.process(still_tree((stamp, (20.0, 0.0, 0.0))), stamp)))
+    assert used == [0] * 11 + [1] * 4
+    assert step.jumps == 1
+    assert step.map.spec.x_m().mean() == pytest.approx(20.0, abs=0.1)
+
+
+def test_a_fast_vehicle_with_rare_scans_does_not_jump() -> None:
+    step = step_of()
+    for k in range(4):
+        stamp = START + k * 4 * S
+        step.add(flat_scan(stamp, k), "front")
+        assert step.process(still_tree((stamp, (8.0 * k, 0.0, 0.0))), stamp)
+    assert step.dropped == {}
+
+
+def test_a_sensor_that_repeats_one_scan_for_ever_is_named_and_another_goes_on() -> None:
+    step = step_of(cfg=MappingConfig(frozen_after=5))
+    for k in range(40):
+        stamp = START + k * S // 10
+        step.add(flat_scan(stamp, 0), "front")
+        step.add(flat_scan(stamp, k, "r/rear"), "rear")
+        step.process(still_tree((stamp, (0.0, 0.0, 0.0))), stamp)
+    assert step.frozen == ["front"]
+    assert step.tally("front").fused == 5
+    assert step.tally("front").dropped == {"frozen": 35}
+    assert step.tally("rear").fused == 40
+    assert "the same 3000 points came 40 times in a row" in step.last_error
+    step.add(flat_scan(START + 5 * S, 9), "front")
+    assert step.frozen == []
+
+
+EMPTY = {
+    "no scans": "no scan has come on front",
+    "no transform": "the only scan was dropped (1 missing_transform); front: frame 'r/nowhere'",
+    "waits": "1 scans wait for their transforms",
+    "far": "no point of the last scan could be used: of 3000 points 3000 out of range (0.6 to",
+    "outside": "of 3000 points 3000 out of the window (20.0 m to each side)",
+    "own body": "(1 own_body); front: all of 3000 points are on the vehicle itself",
+}
+
+
+@pytest.mark.parametrize("why", EMPTY)
+def test_an_empty_map_says_why_in_one_sentence(why: str) -> None:
+    step = step_of(boxes=own_boxes_of(load_robot("long_range"), 0.05))
+    step.tally("front")
+    at = {"far": 100.0, "outside": 30.0, "own body": 0.0}.get(why, 3.0)
+    xyz = np.tile(np.array([at, 0.0, -0.9], np.float32), (3000, 1))
+    frame = "r/nowhere" if why in ("no transform", "waits") else "r/front"
+    stamp = START
+    if why != "no scans":
+        step.add(Cloud(stamp, frame, xyz), "front")
+    later = stamp + (5 * S if why == "no transform" else 0)
+    step.process(still_tree((stamp, (0.0, 0.0, 0.0))), later)
+    assert EMPTY[why] in step.why_empty()
+    step.add(flat_scan(later + S, 1), "front")
+    step.process(still_tree((later + S, (0.0, 0.0, 0.0))), later + S)
+    assert step.why_empty() == ""
+
+
+# -- noise and the pose's uncertainty ----------------------------------------------------------
+def variance_after(step: MappingStep, frame: str, covariances: list[float]) -> float:
+    for k, z_variance in enumerate(covariances):
+        stamp = START + k * S // 5
+        covariance = np.zeros((6, 6))
+        covariance[2, 2] = z_variance
+        step.on_odometry(stamp, covariance)
+        step.add(flat_scan(stamp, k, frame), "front")
+        assert step.process(still_tree((stamp, (0.0, 0.0, 0.0))), stamp)
+    return float(np.nanmedian(step.map.layer("variance")))
+
+
+def test_each_sensor_is_fused_by_its_own_noise() -> None:
+    noises = {"r/rear": SensorNoise(height_sigma_m=0.1)}
+    sure = variance_after(step_of(noises=noises), "r/front", [0.0])
+    unsure = variance_after(step_of(noises=noises), "r/rear", [0.0])
+    assert unsure > 20.0 * sure
+
+
+def test_a_robots_file_gives_each_sensor_its_place_and_its_noise(tmp_path: Path) -> None:
+    text = config_file("robots", "long_range").read_text(encoding="utf-8")
+    more = """
+range_sensors:
+  mast_camera:
+    frame: mast_camera_link
+    position_m: [0.4, 0.1, 1.2]
+    rpy_deg: [0.0, 30.0, 90.0]
+    range_sigma_m: 0.03
+    angle_sigma_deg: 0.1
+"""
+    file = tmp_path / "other.yaml"
+    file.write_text(text + more, encoding="utf-8")
+    model = load_robot(str(file))
+    noises = noises_of(model, "r")
+    assert noises["r/lidar_link"].range_sigma_m == model.lidar.range_sigma_m
+    assert noises["r/lidar_link"].view_top_rad == pytest.approx(np.radians(18.0))
+    camera = noises["r/mast_camera_link"]
+    assert (camera.range_sigma_m, camera.angle_sigma_rad) == (0.03, pytest.approx(0.001745, 1e-3))
+    mount = new_tree(model, "r").lookup("r/base_link", "r/mast_camera_link", START)
+    np.testing.assert_allclose(mount[:3, 3], (0.4, 0.1, 1.2))
+    file.write_text(text + more.replace("0.03\n", "3.0\n"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"range_sensors.mast_camera.*range_sigma_m = 3.0 m"):
+        load_robot(str(file))
+
+
+def test_only_what_the_pose_has_lost_since_the_last_scan_counts() -> None:
+    exact = variance_after(step_of(), "r/front", [0.0])
+    assert variance_after(step_of(), "r/front", [4.0]) == pytest.approx(exact)
+    assert variance_after(step_of(), "r/front", [4.0] * 3) <= exact
+    loose = step_of()
+    variance_after(loose, "r/front", [4.0])
+    loose.clear()  # the second scan alone, with what was lost before it
+    stamp, covariance = START + S // 5, np.zeros((6, 6))
+    covariance[2, 2] = 4.01
+    loose.on_odometry(stamp, covariance)
+    loose.add(flat_scan(stamp, 7), "front")
+    loose.process(still_tree((stamp, (0.0, 0.0, 0.0))), stamp)
+    assert np.nanmedian(loose.map.layer("variance")) == pytest.approx(0.01 + exact, rel=0.01)
+
+
+def test_a_covariance_that_is_no_number_or_of_another_time_is_left_out() -> None:
+    exact = variance_after(step_of(), "r/front", [0.0])
+    step = step_of()
+    step.on_odometry(START, np.full((6, 6), np.nan))
+    step.on_odometry(START - 10 * S, 5.0 * np.eye(6))
+    assert variance_after(step, "r/front", [0.0]) == pytest.approx(exact)
+
+
+def test_intensity_follows_its_points_through_the_self_filter() -> None:
+    body = own_boxes_of(load_robot("long_range"), 0.05)
+    cloud = flat_scan(START, 0)
+    mount = se3.invert(MOUNTS["r/front"])
+    deck = np.tile(mount[:3, :3] @ np.array([0.0, 0.0, 0.8]) + mount[:3, 3], (500, 1))
+    xyz = np.concatenate((deck, cloud.xyz_m)).astype(np.float32)
+    bright = np.concatenate((np.full(500, 200.0), np.full(3000, 30.0))).astype(np.float32)
+    step = step_of(boxes=body)
+    step.add(Cloud(START, "r/front", xyz, None, bright), "front")
+    (update,) = step.process(still_tree((START, (0.0, 0.0, 0.0))), START)
+    assert update.own_points == 500
+    seen = step.map.layer("intensity")
+    np.testing.assert_allclose(seen[np.isfinite(seen)], 30.0, atol=1e-3)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ilrs_robots.core.errors import ConfigError, TerrainError
 from ilrs_robots.core.mapping.limits import VehicleLimits
-from ilrs_robots.core.mapping.plane_fit import fit_planes, regional_slope
+from ilrs_robots.core.mapping.plane_fit import fit_planes
+from ilrs_robots.core.mapping.regional_slope import regional_slope
 from ilrs_robots.core.mapping.step_height import reach_offsets
 from ilrs_robots.core.mapping.traversability import (
     REASONS,
@@ -75,10 +76,10 @@ def test_a_high_rock_is_lethal_and_a_low_one_is_not(radius, under):
     on_rock = np.hypot(x, y) < radius
     high, low = judged(rock(0.35, radius, ground)), judged(rock(0.10, radius, ground))
     assert high.lethal[on_rock].any()
-    assert (high.reason[high.lethal] == REASONS.index("step")).any()
+    assert (high.reason[high.lethal] == REASONS.index("obstacle")).any()
     assert not low.lethal.any()
     # the step is the rock itself, not the ground around it
-    steps = high.lethal & (high.reason == REASONS.index("step"))
+    steps = high.lethal & (high.reason == REASONS.index("obstacle"))
     assert not steps[np.hypot(x, y) > radius + 0.1].any()
     assert np.nanmax(high.step_m) == pytest.approx(0.35, abs=0.12)
 
@@ -95,7 +96,7 @@ def test_the_upper_bound_makes_a_thin_rock_visible():
 def test_a_drop_is_marked_at_its_upper_edge():
     x, _ = grid()
     layers = judged(np.where(x > 0.0, 0.0, -0.4).astype(np.float32))
-    lethal_x = x[layers.lethal & (layers.reason == REASONS.index("step"))]
+    lethal_x = x[layers.lethal & (layers.reason == REASONS.index("drop"))]
     assert lethal_x.min() > 0.0
     assert lethal_x.max() < 0.85
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.mapping.sensor_noise import SensorNoise
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,13 @@ class ElevationMapConfig:
     )
     range_sigma_m: float = param(0.012, doc="noise along a ray", unit="m", low=0.0, high=1.0)
     angle_sigma_rad: float = param(0.0005, doc="noise across a ray", unit="rad", low=0.0, high=0.1)
+    incidence_sigma_rad: float = param(
+        0.0,
+        doc="noise along a ray per range and tangent of incidence: a share of the beam's width",
+        unit="rad",
+        low=0.0,
+        high=0.1,
+    )
     gate_sigma: float = param(3.0, doc="Mahalanobis distance of the gate", low=1.0, high=10.0)
     growth_m2_per_s: float = param(
         2e-7, doc="growth of the variance while a cell is not seen", unit="m2/s", low=0.0, high=1.0
@@ -36,7 +44,27 @@ class ElevationMapConfig:
         1.0, doc="a seen cell is never less sure than this", unit="m", low=0.01, high=100.0
     )
     upper_relaxation: float = param(
-        0.05, doc="share of its excess that the upper bound loses per scan", low=0.0, high=1.0
+        0.05, doc="share of its excess that a bound loses per scan", low=0.0, high=1.0
+    )
+    visibility: bool = param(True, doc="whether what a scan sees through is taken out of the map")
+    visibility_clearance_m: float = param(
+        0.05,
+        doc="how far below a height a ray must pass to contradict it",
+        unit="m",
+        low=0.0,
+        high=10.0,
+    )
+    drift_compensation: bool = param(
+        True, doc="whether a scan's height is shifted onto the flat ground of the map"
+    )
+    drift_deadband_m: float = param(
+        0.01, doc="offset of a scan that is left as it is", unit="m", low=0.0, high=1.0
+    )
+    drift_limit_m: float = param(
+        0.3, doc="offset of a scan beyond which it is no drift", unit="m", low=0.0, high=10.0
+    )
+    drift_sigma_m: float = param(
+        0.03, doc="cells less sure than this say nothing of drift", unit="m", low=1e-4, high=1.0
     )
 
     def __post_init__(self) -> None:
@@ -49,6 +77,16 @@ class ElevationMapConfig:
                     f"{getattr(self, high)} m"
                 )
 
+    @property
+    def noise(self) -> SensorNoise:
+        """Noise of a sensor that brings none of its own."""
+        return SensorNoise(
+            self.height_sigma_m,
+            self.range_sigma_m,
+            self.angle_sigma_rad,
+            self.incidence_sigma_rad,
+        )
+
 
 @dataclass(frozen=True)
 class UpdateReport:
@@ -59,11 +97,18 @@ class UpdateReport:
         dropped: points by reason: ``non_finite``, ``range``, ``outside`` the window, ``gated``
             (contradicts the cell; it still counts for the upper bound and raises the variance).
         cells_touched: cells that had at least one point.
+        cells_seen_through: cells that lost a height, or the top of it, because rays passed there.
+        drift_m: how much higher than the map the scan's flat ground is, None where too little of
+            it is known.
+        shift_m: what was added to the scan's heights for that.
     """
 
     points: int
     dropped: dict[str, int]
     cells_touched: int
+    cells_seen_through: int = 0
+    drift_m: float | None = None
+    shift_m: float = 0.0
 
     @property
     def fused(self) -> int:

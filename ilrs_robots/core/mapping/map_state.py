@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from ilrs_robots.core.types import Float32Array
 
 Int32Array = NDArray[np.int32]
+UInt8Array = NDArray[np.uint8]
 
 BLOCK: Final = 512
-RECORD: Final = 8
+CACHE_LINE: Final = 64
+TILE: Final = 16
+FUSED: Final = 1
+FLAGGED: Final = 2
+RECORD: Final = 10
 """float32 numbers kept per cell during a scan: reference height, gate variance, sum of weights,
-of weighted and of weighted squared residuals, highest residual, points in the gate and out of it.
-They fill half a cache line, so that a point costs one line."""
+of weighted and of weighted squared residuals, highest and lowest height, points in the gate and
+out of it, index of the lowest point."""
 
 NON_FINITE: Final = 0
 RANGE: Final = 1
@@ -24,13 +29,33 @@ GATED: Final = 3
 
 
 class Layers(NamedTuple):
-    """State of the map, each (rows * cols,) float32 in the circular buffer's own order."""
+    """State of the map, each (rows * cols,) float32 in the circular buffer's own order.
+
+    The last two are the memory of the visibility check and no layers for users: (rows * cols, 8)
+    heights of the lowest ray through each lane of a cell, infinite where none came, and uint8
+    whether there was any.
+    """
 
     elevation: Float32Array
     variance: Float32Array
     upper_bound: Float32Array
     count: Float32Array  # type: ignore[assignment]
     last_seen_s: Float32Array
+    lower_bound: Float32Array
+    intensity: Float32Array
+    passes: Float32Array
+    passed: UInt8Array
+
+
+LANES: Final = 4
+HIDDEN: Final = ("passes", "passed")
+_FILLS: Final[dict[str, np.generic[Any]]] = {
+    "count": np.float32(0.0),
+    "passes": np.float32(np.inf),
+    "passed": np.uint8(0),
+}
+EMPTY: Final = tuple(_FILLS.get(name, np.float32(np.nan)) for name in Layers._fields)
+"""What an unknown cell holds, in the order of ``Layers``."""
 
 
 class Window(NamedTuple):
@@ -52,12 +77,15 @@ class Scan(NamedTuple):
     height_variance: np.float32
     range_variance: np.float32
     angle_variance: np.float32
+    incidence_variance: np.float32
     sensor_col: float
     sensor_row: float
-    cell_square: float
+    sensor_height: float
+    cell_m: float
     pose_z_variance: float
     pose_tilt_variance: float
     stamp_s: float
+    view_top_sine: float
 
 
 class Rules(NamedTuple):
@@ -68,4 +96,58 @@ class Rules(NamedTuple):
     outlier_variance: float
     min_variance: float
     max_variance: float
-    upper_relaxation: float
+    relaxation: float
+    clearance_m: float
+
+
+def aligned(rows: int, columns: int) -> Float32Array:
+    """(rows, columns) float32 zeros that begin on a cache line."""
+    room = np.zeros(rows * columns + CACHE_LINE // 4, np.float32)
+    skip = -room.ctypes.data % CACHE_LINE // 4
+    return room[skip : skip + rows * columns].reshape(rows, columns)
+
+
+class Scratch(NamedTuple):
+    """Room for one scan, in the window's own order or in the order of the touched cells."""
+
+    records: Float32Array
+    """(cells, RECORD) zeros; zeros again after each scan."""
+    touched: Int32Array
+    """(cells,) the cells that have points."""
+    heights: Float32Array
+    """(cells,) elevation before the scan."""
+    gates: Float32Array
+    """(cells,) variance that the gate allows for besides that of a point, before the scan."""
+    slope_variance: Float32Array
+    """(cells,) what a cell's slope adds to a point's variance."""
+    lowest: Int32Array
+    """(cells,) of each touched cell: its lowest point."""
+    low_m: Float32Array
+    """(cells,) of each touched cell: the height of that point."""
+    marks: UInt8Array
+    """(cells,) zeros; while a scan is at hand FUSED where it agrees with the cell, FLAGGED where
+    its rays passed."""
+    limits: Float32Array
+    """(cells,) height below which a ray contradicts the cell."""
+    blocks: Float32Array
+    """(ceil(rows / TILE), ceil(cols / TILE)) highest of the limits of TILE x TILE cells."""
+    brightness: Float32Array
+    """(cells, 2) zeros, sums of weight and of weighted intensity; (0, 2) where unused."""
+
+
+def scratch_of(size: int) -> Scratch:
+    """Room for scans into a map of size x size cells."""
+    cells, tiles = size * size, -(-size // TILE)
+    return Scratch(
+        aligned(cells, RECORD),
+        np.empty(cells, np.int32),
+        np.empty(cells, np.float32),
+        np.empty(cells, np.float32),
+        np.zeros(cells, np.float32),
+        np.empty(cells, np.int32),
+        np.empty(cells, np.float32),
+        np.zeros(cells, np.uint8),
+        np.empty(cells, np.float32),
+        np.empty((tiles, tiles), np.float32),
+        np.zeros((0, 2), np.float32),
+    )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numba import njit
 
 from ilrs_robots.core.types import Float32Array, IntArray
+
+_COLUMNS: Final = 128
+"""Columns taken together; where none of them is known there is nothing to do."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -20,37 +24,65 @@ def _step_rows(
     pad: int,
     out: Float32Array,
 ) -> None:
-    """Write upper minus the lowest neighbour; four neighbours a pass, since loads are the cost.
+    """Write upper minus the lowest neighbour.
 
     ``lowest`` is padded by ``pad`` and holds +inf where nothing is known; slopes are per cell.
     """
     rows, cols = upper.shape
-    low = np.empty(cols, np.float32)
+    low = np.empty(_COLUMNS, np.float32)
     for row in range(rows):
-        low[:] = np.inf
-        along_x, along_y = slope_x[row], slope_y[row]
-        for k in range(0, offsets.shape[0], 4):
-            y0, x0 = np.float32(offsets[k, 0]), np.float32(offsets[k, 1])
-            y1, x1 = np.float32(offsets[k + 1, 0]), np.float32(offsets[k + 1, 1])
-            y2, x2 = np.float32(offsets[k + 2, 0]), np.float32(offsets[k + 2, 1])
-            y3, x3 = np.float32(offsets[k + 3, 0]), np.float32(offsets[k + 3, 1])
-            near0 = lowest[row + pad + offsets[k, 0], pad + offsets[k, 1] :]
-            near1 = lowest[row + pad + offsets[k + 1, 0], pad + offsets[k + 1, 1] :]
-            near2 = lowest[row + pad + offsets[k + 2, 0], pad + offsets[k + 2, 1] :]
-            near3 = lowest[row + pad + offsets[k + 3, 0], pad + offsets[k + 3, 1] :]
-            for c in range(cols):
-                a, b = along_x[c], along_y[c]
-                z0 = near0[c] - a * x0 - b * y0
-                z1 = near1[c] - a * x1 - b * y1
-                z2 = near2[c] - a * x2 - b * y2
-                z3 = near3[c] - a * x3 - b * y3
-                z0 = z0 if z0 < z1 else z1
-                z2 = z2 if z2 < z3 else z3
-                z0 = z0 if z0 < z2 else z2
-                low[c] = z0 if z0 < low[c] else low[c]
-        for c in range(cols):
-            rise = upper[row, c] - low[c]
-            out[row, c] = np.float32(0.0) if rise < np.float32(0.0) else rise
+        for start in range(0, cols, _COLUMNS):
+            end = min(start + _COLUMNS, cols)
+            top, line = upper[row, start:end], out[row, start:end]
+            if not _any_known(top):
+                line[:] = np.nan
+                continue
+            along_x, along_y = slope_x[row, start:end], slope_y[row, start:end]
+            _lowest(lowest, row + pad, start + pad, along_x, along_y, offsets, low)
+            for c in range(end - start):
+                rise = top[c] - low[c]
+                line[c] = np.float32(0.0) if rise < np.float32(0.0) else rise
+
+
+@njit(cache=True, error_model="numpy")
+def _any_known(values: Float32Array) -> bool:
+    for value in values:  # noqa: SIM110 - numba has no generators in any()
+        if value == value:
+            return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def _lowest(
+    lowest: Float32Array,
+    row: int,
+    col: int,
+    along_x: Float32Array,
+    along_y: Float32Array,
+    offsets: IntArray,
+    low: Float32Array,
+) -> None:
+    """Lowest neighbour of each cell; four neighbours a pass, since loads are the cost."""
+    low[:] = np.inf
+    for k in range(0, offsets.shape[0], 4):
+        y0, x0 = np.float32(offsets[k, 0]), np.float32(offsets[k, 1])
+        y1, x1 = np.float32(offsets[k + 1, 0]), np.float32(offsets[k + 1, 1])
+        y2, x2 = np.float32(offsets[k + 2, 0]), np.float32(offsets[k + 2, 1])
+        y3, x3 = np.float32(offsets[k + 3, 0]), np.float32(offsets[k + 3, 1])
+        near0 = lowest[row + offsets[k, 0], col + offsets[k, 1] :]
+        near1 = lowest[row + offsets[k + 1, 0], col + offsets[k + 1, 1] :]
+        near2 = lowest[row + offsets[k + 2, 0], col + offsets[k + 2, 1] :]
+        near3 = lowest[row + offsets[k + 3, 0], col + offsets[k + 3, 1] :]
+        for c in range(along_x.shape[0]):
+            a, b = along_x[c], along_y[c]
+            z0 = near0[c] - a * x0 - b * y0
+            z1 = near1[c] - a * x1 - b * y1
+            z2 = near2[c] - a * x2 - b * y2
+            z3 = near3[c] - a * x3 - b * y3
+            z0 = z0 if z0 < z1 else z1
+            z2 = z2 if z2 < z3 else z3
+            z0 = z0 if z0 < z2 else z2
+            low[c] = z0 if z0 < low[c] else low[c]
 
 
 def disc(radius_cells: float) -> IntArray:
@@ -102,7 +134,7 @@ def step_height(
     pad = max(int(np.abs(offsets).max()), 1)
     rows, cols = ground_m.shape
     lowest = np.full((rows + 2 * pad, cols + 2 * pad), np.inf, np.float32)
-    np.copyto(lowest[pad:-pad, pad:-pad], ground_m, where=~np.isnan(ground_m))
+    np.copyto(lowest[pad:-pad, pad:-pad], ground_m, where=np.isfinite(ground_m))
     middle = np.zeros((-len(offsets) % 4, 2), np.int64)
     out = np.empty_like(upper_m)
     step = np.float32(resolution_m)

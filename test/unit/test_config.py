@@ -190,7 +190,7 @@ def changed(tmp_path: Path, kind: str, source: str, **changes: object) -> str:
     ("key", "value", "words"),
     [
         ("wheels__radius_m", 9.0, "wheels.radius_m = 9.0 m: above the limit 3.0 m"),
-        ("wheels__colour", "red", "unknown key 'wheels.colour'; known keys are friction,"),
+        ("wheels__colour", "red", "unknown key 'wheels.colour'; known keys are fork_thick"),
         ("wheels__steered", ["nose"], "wheels: steered wheel 'nose' has no position"),
         ("lidar__range_min_m", 60, "lidar: range_min_m = 60.0 m: must be below range_max_m = 45"),
         ("limits__max_slope_deg", "steep", "limits.max_slope_deg = 'steep': expected a number"),

@@ -226,3 +226,23 @@ def test_terrain_that_cannot_be_used_is_refused() -> None:
         horizon_map(Dem(flat.heights_m, flat.spec, "a"), far=Dem(flat.heights_m, flat.spec, "b"))
     with pytest.raises(ConfigError, match=r"observer_m = -1\.0 m"):
         HorizonConfig(observer_m=-1.0)
+
+
+@pytest.mark.parametrize(("azimuths", "limit_deg"), [(8, 0.006), (50, 0.5)])
+def test_a_window_with_its_surroundings_sees_what_the_whole_terrain_sees(
+    azimuths, limit_deg
+) -> None:
+    whole = dem_of(rough((75, 75), 6, sigma=3.0), 10.0)
+    part = whole.heights_m[30:45, 25:50]
+    spec = GridSpec(*whole.spec.xy_of(np.array([30]), np.array([25]))[0], 10.0, 15, 25)
+    s = HorizonConfig(azimuths=azimuths)
+    inside = horizon_map(Dem(part, spec), s, far=whole, beyond_m=-500.0)
+    expected = horizon_map(whole, s, beyond_m=-500.0)
+    off = inside.counts.astype(float) - expected.counts[:, 30:45, 25:50]
+    off_deg = np.degrees(off / COUNTS_PER_RAD)
+    # a window starts its lines elsewhere; the far ones are shared by the lines of one cell
+    if azimuths == 8:  # rays meet samples: the same ones in both
+        assert np.abs(off_deg).max() <= limit_deg
+    assert np.sqrt(np.mean(off_deg**2)) < limit_deg
+    alone = horizon_map(Dem(part, spec), s, beyond_m=-500.0)
+    assert np.abs(alone.counts - expected.counts[:, 30:45, 25:50]).max() > 500

@@ -83,10 +83,10 @@ def sun(
     """The Sun's place in the sky.
 
     Args:
-        utc_s: POSIX seconds, (...) float64; see ``utc_seconds``.
-        latitude_rad: MOON_ME latitude, broadcast with ``utc_s``, for example (T, 1) and (P,).
-        longitude_rad: east longitude, likewise.
-        height_m: above the reference sphere, metres, likewise.
+        utc_s: (...) POSIX seconds; see ``utc_seconds``.
+        latitude_rad: (...) MOON_ME latitude, radians, broadcast with ``utc_s``: (T, 1) with (P,).
+        longitude_rad: (...) east longitude, radians, likewise.
+        height_m: (...) above the reference sphere, metres, likewise.
 
     Raises:
         EphemerisError: a time outside 2020 to 2060, or a place that is not on the Moon.
@@ -97,7 +97,13 @@ def sun(
 def earth(
     utc_s: ArrayLike, latitude_rad: ArrayLike, longitude_rad: ArrayLike, height_m: ArrayLike = 0.0
 ) -> SkyPosition:
-    """The Earth's place in the sky; arguments (..., float64, metres, radians) as for ``sun``.
+    """The Earth's place in the sky.
+
+    Args:
+        utc_s: (...) POSIX seconds.
+        latitude_rad: (...) MOON_ME latitude, radians, broadcast with ``utc_s``.
+        longitude_rad: (...) east longitude, radians, likewise.
+        height_m: (...) above the reference sphere, metres, likewise.
 
     Raises:
         EphemerisError: as for ``sun``.

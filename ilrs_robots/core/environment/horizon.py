@@ -261,7 +261,8 @@ class _Direction:
             return scale, np.empty((0, 4))
         step = self.far.spec.resolution_m / (scale * float(np.abs(way).max()))
         samples = math.ceil(self.settings.far_range_m / step)
-        arc: Any = np.arange(1.0, samples + 1.0) * step / MOON_RADIUS_M
+        before = -math.floor(half_m / (scale * step))  # lines at a corner leave before the middle
+        arc: Any = np.arange(float(before), samples + 1.0) * step / MOON_RADIUS_M
         if self.frame is None:
             ahead = arc[:, None] * MOON_RADIUS_M * way
         else:
@@ -273,7 +274,7 @@ class _Direction:
             keep = int(np.flatnonzero(inside)[-1]) + 1
             ahead = ahead[:keep]
             arc = arc[:keep]
-        distance = half_m + np.hypot(ahead[:, 0], ahead[:, 1])
+        distance = half_m + np.sign(arc) * np.hypot(ahead[:, 0], ahead[:, 1])
         from_start = half_m / (scale * MOON_RADIUS_M) + arc
         return scale, np.column_stack((ahead + half_m * way, distance, from_start))
 

@@ -170,7 +170,7 @@ def scan_direction(
     base = np.empty((track.shape[0] + 2, 2))
     first = math.floor((-slack - max(slope, 0.0) * (cols - 1)) * lines)
     last = math.ceil((rows - 1 + slack - min(slope, 0.0) * (cols - 1)) * lines)
-    n_base, base_of = 0, first - 1_000_000
+    n_base, base_of, base_end = 0, 0, -1
     arc = np.empty((cols, 3))
     for u in range(cols):
         arc[u, 0], arc[u, 1] = math.sin(u * step_phi), math.cos(u * step_phi)
@@ -182,8 +182,8 @@ def scan_direction(
         if end < 0:
             continue
         nearest = math.floor(c + 0.5)
-        if far.shape[0] > 0 and nearest != base_of:
-            base_of = nearest
+        if far.shape[0] > 0 and (nearest != base_of or end != base_end):
+            base_of, base_end = nearest, end
             start_x = near_grid[0] + nearest * near_grid[2]
             start_y = near_grid[1] + nearest * near_grid[3]
             n_base = far_hull(
@@ -195,28 +195,52 @@ def scan_direction(
         leave_phi = (end + 0.5) * step_phi
         if n > 0:
             leave_phi = track[track.shape[0] - 1, 3]
-        for u in range(end, -1, -1):
-            y = c + slope * u
-            if y < -slack or y > rows - 1 + slack:
-                break
-            column = cols - 1 - u if mirrored else u
-            height = _between(z, y, column)
-            i = math.floor(y + 0.5)
-            if 0 <= i < rows and math.floor(lines * (i - slope * u) + 0.5) == m:
-                if math.isnan(z[i, column]):
-                    out[i, column] = UNKNOWN
-                else:
-                    eye = (z[i, column] if math.isnan(height) else height) + observer_m
-                    px, py = (_R + eye) * arc[u, 0], eye * arc[u, 1] + arc[u, 2]
-                    phi = u * step_phi
-                    view = math.atan(_steepest(hull, n, px, py)) + phi
-                    leave = leave_phi - phi
-                    if view < max(0.0, (beyond_z - eye) / (_R * leave)):
-                        view = max(view, _limb(eye, beyond_z, leave))
-                    out[i, column] = math.floor(view * COUNTS_PER_RAD + 0.5)
-            if not math.isnan(height):
-                x = (_R + height) * arc[u, 0]
-                n = _push(hull, n, x, height * arc[u, 1] + arc[u, 2])
+        _scan_line(
+            z, mirrored, slope, step_phi, lines, m, end, observer_m, beyond_z, leave_phi, hull, n,
+            arc, out,
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scan_line(
+    z: np.ndarray,
+    mirrored: bool,
+    slope: float,
+    step_phi: float,
+    lines: int,
+    m: int,
+    end: int,
+    observer_m: float,
+    beyond_z: float,
+    leave_phi: float,
+    hull: np.ndarray,
+    n: int,
+    arc: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """One line from its far end to its near one; ``hull`` begins with ``n`` far points."""
+    rows, cols = z.shape
+    slack = 0.5 / lines
+    for u in range(end, -1, -1):
+        y = m / lines + slope * u
+        if y < -slack or y > rows - 1 + slack:
+            break
+        column = cols - 1 - u if mirrored else u
+        height = _between(z, y, column)
+        i = math.floor(y + 0.5)
+        if 0 <= i < rows and math.floor(lines * (i - slope * u) + 0.5) == m:
+            if math.isnan(z[i, column]):
+                out[i, column] = UNKNOWN
+            else:
+                eye = (z[i, column] if math.isnan(height) else height) + observer_m
+                px, py = (_R + eye) * arc[u, 0], eye * arc[u, 1] + arc[u, 2]
+                view = math.atan(_steepest(hull, n, px, py)) + u * step_phi
+                leave = leave_phi - u * step_phi
+                if view < max(0.0, (beyond_z - eye) / (_R * leave)):
+                    view = max(view, _limb(eye, beyond_z, leave))
+                out[i, column] = math.floor(view * COUNTS_PER_RAD + 0.5)
+        if not math.isnan(height):
+            n = _push(hull, n, (_R + height) * arc[u, 0], height * arc[u, 1] + arc[u, 2])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

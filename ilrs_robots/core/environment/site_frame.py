@@ -188,7 +188,7 @@ class SiteFrame:
         Args:
             azimuth_rad: (...) clockwise from local north, radians.
             latitude_rad: (...) of the place where the azimuth was taken, radians.
-            longitude_rad: likewise.
+            longitude_rad: (...) of it, radians.
 
         Returns:
             (...) radians, 0 to 2 pi, counter-clockwise from x of ``map``.

@@ -37,6 +37,48 @@ def enthalpy(t: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _newton(
+    now: np.ndarray,
+    old: np.ndarray,
+    bridge: np.ndarray,
+    weight: np.ndarray,
+    gain: float,
+    emissivity: float,
+    interior: float,
+    work: np.ndarray,
+) -> float:
+    """One Newton step on surface and layers; returns the largest change in K.
+
+    ``work`` holds the diagonals and the right side. The heat that leaves one layer enters the
+    next, so none is lost.
+    """
+    layers = bridge.shape[0]
+    diagonal, upper, right = work[0], work[1], work[2]
+    t = now[0]
+    out = emissivity * STEFAN_BOLTZMANN * t * t * t * t
+    flow = bridge[0] * (t - now[1])
+    right[0] = gain - out - flow
+    diagonal[0] = 4.0 * out / t + bridge[0]
+    upper[0] = -bridge[0]
+    for k in range(layers):
+        into, flow, below = flow, -interior, 0.0
+        if k + 1 < layers:
+            below = bridge[k + 1]
+            flow = below * (now[k + 1] - now[k + 2])
+        stored = weight[k] * (enthalpy(now[k + 1]) - old[k])
+        factor = -bridge[k] / diagonal[k]
+        diagonal[k + 1] = weight[k] * capacity(now[k + 1]) + bridge[k] + below - factor * upper[k]
+        right[k + 1] = into - flow - stored - factor * right[k]
+        upper[k + 1] = -below
+    change, largest = 0.0, 0.0
+    for k in range(layers, -1, -1):
+        change = (right[k] - upper[k] * change) / diagonal[k]
+        largest = max(largest, abs(change))
+        now[k] = max(now[k] + change, 1.0)
+    return largest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def step_columns(
     profile: np.ndarray,
     surface: np.ndarray,
@@ -52,8 +94,8 @@ def step_columns(
 ) -> None:
     """Advance columns ``first`` to ``last`` by one backward Euler step, in place.
 
-    The unknowns are the surface, which holds no heat, and the layers. Newton's method on the heat
-    balance of each; the heat that leaves one layer enters the next, so none is lost.
+    The unknowns are the surface, which holds no heat, and the layers; conductivities are those of
+    the step's beginning.
 
     Args:
         profile: (N, L) layer temperatures, K.
@@ -69,56 +111,24 @@ def step_columns(
         interior: heat from below, W/m2.
     """
     layers = thickness.shape[0]
-    lower, diagonal = np.empty(layers + 1), np.empty(layers + 1)
-    upper, right = np.empty(layers + 1), np.empty(layers + 1)
-    bridge, old = np.empty(layers), np.empty(layers)
-    now = np.empty(layers + 1)
+    work = np.empty((3, layers + 1))
+    bridge, old, now = np.empty(layers), np.empty(layers), np.empty(layers + 1)
+    weight = density * thickness / dt
     for n in range(first, last):
         now[0] = surface[n]
-        for k in range(layers):
-            now[k + 1] = profile[n, k]
-            old[k] = enthalpy(profile[n, k])
         above = 0.0
         for k in range(layers):
             t = profile[n, k]
+            now[k + 1] = t
+            old[k] = enthalpy(t)
             half = 0.5 * thickness[k] / (contact[k] * (1.0 + _CHI * t * t * t))
             bridge[k] = 1.0 / (above + half)
             above = half
         for _ in range(20):
-            t = now[0]
-            out = emissivity * STEFAN_BOLTZMANN * t * t * t * t
-            flow = bridge[0] * (t - now[1])
-            right[0] = absorbed[n] - out - flow
-            diagonal[0] = 4.0 * out / t + bridge[0]
-            upper[0] = -bridge[0]
-            for k in range(layers):
-                weight = density[k] * thickness[k] / dt
-                into = flow
-                flow = -interior
-                below = 0.0
-                if k + 1 < layers:
-                    below = bridge[k + 1]
-                    flow = below * (now[k + 1] - now[k + 2])
-                right[k + 1] = into - flow - weight * (enthalpy(now[k + 1]) - old[k])
-                lower[k + 1] = -bridge[k]
-                diagonal[k + 1] = weight * capacity(now[k + 1]) + bridge[k] + below
-                upper[k + 1] = -below
-            for k in range(1, layers + 1):
-                factor = lower[k] / diagonal[k - 1]
-                diagonal[k] -= factor * upper[k - 1]
-                right[k] -= factor * right[k - 1]
-            change = right[layers] / diagonal[layers]
-            largest = abs(change)
-            now[layers] = max(now[layers] + change, 1.0)
-            for k in range(layers - 1, -1, -1):
-                change = (right[k] - upper[k] * change) / diagonal[k]
-                largest = max(largest, abs(change))
-                now[k] = max(now[k] + change, 1.0)
-            if largest < 1e-7:
+            if _newton(now, old, bridge, weight, absorbed[n], emissivity, interior, work) < 1e-7:
                 break
         surface[n] = now[0]
-        for k in range(layers):
-            profile[n, k] = now[k + 1]
+        profile[n] = now[1:]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

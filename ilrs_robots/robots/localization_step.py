@@ -12,9 +12,9 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import (
     DeadReckoning,
     DeadReckoningConfig,
-    Resumption,
-    WheelState,
 )
+from ilrs_robots.core.localization.resumption import Resumption
+from ilrs_robots.core.localization.wheel_odometry import WheelState
 from ilrs_robots.core.types import (
     AttitudeSample,
     FloatArray,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ilrs_robots.core.localization.error_state import (
     quat_log,
     rotation_matrix,
 )
+from ilrs_robots.core.localization.resumption import Resumption
 from ilrs_robots.core.localization.stamp_sequence import CONFIRM, Order, StampSequence
 from ilrs_robots.core.localization.wheel_odometry import WheelMotion, WheelOdometry, WheelState
 from ilrs_robots.core.types import (
@@ -36,27 +37,10 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
 )
 
-__all__ = ["DeadReckoning", "DeadReckoningConfig", "Resumption", "WheelState"]
+__all__ = ["DeadReckoning", "DeadReckoningConfig"]
 
 _NS = 1e-9
 _SLOW_MPS = 0.1
-
-
-@dataclass(frozen=True)
-class Resumption:
-    """What dead reckoning needs to go on after an absence.
-
-    Attributes:
-        position_m: (3,) of base_link in odom.
-        quat_wxyz: (4,) base_link in odom.
-        wheels: the last joint sample, None if there was none.
-        position_covariance_m2: (3, 3) of the position.
-    """
-
-    position_m: FloatArray
-    quat_wxyz: FloatArray
-    wheels: WheelState | None
-    position_covariance_m2: FloatArray
 
 
 class DeadReckoning:

@@ -92,6 +92,7 @@ def share_map(
     down, across = _places(rows, yaw.shape[0]), _places(cols, nodes)
     row_bin, row_up = np.empty(nodes), np.empty(nodes)
     at, up = np.empty(cols, dtype=np.float32), np.empty(cols, dtype=np.float32)
+    ahead = across[:, 1].astype(np.float32)
     disc = np.float32(radius * COUNTS_PER_RAD)
     for i in range(first, last):
         a, f = int(down[i, 0]), down[i, 1]
@@ -99,10 +100,18 @@ def share_map(
             row_bin[n] = ((1.0 - f) * yaw[a, n] + f * yaw[a + 1, n]) / bin_rad - turns
             row_up[n] = (1.0 - f) * elevation[a, n] + f * elevation[a + 1, n]
         width = np.float32(bin_rad * math.cos(row_up[0]) * COUNTS_PER_RAD)
-        for j in range(cols):
-            b, g = int(across[j, 0]), across[j, 1]
-            at[j] = row_bin[b] + g * (row_bin[b + 1] - row_bin[b])
-            up[j] = (row_up[b] + g * (row_up[b + 1] - row_up[b])) * COUNTS_PER_RAD
+        if nodes == 2:
+            bin0, bin1 = np.float32(row_bin[0]), np.float32(row_bin[1] - row_bin[0])
+            up0 = np.float32(row_up[0] * COUNTS_PER_RAD)
+            up1 = np.float32((row_up[1] - row_up[0]) * COUNTS_PER_RAD)
+            for j in range(cols):
+                at[j] = bin0 + ahead[j] * bin1
+                up[j] = up0 + ahead[j] * up1
+        else:
+            for j in range(cols):
+                b, g = int(across[j, 0]), across[j, 1]
+                at[j] = row_bin[b] + g * (row_bin[b + 1] - row_bin[b])
+                up[j] = (row_up[b] + g * (row_up[b + 1] - row_up[b])) * COUNTS_PER_RAD
         if int(row_bin.min()) == int(row_bin.max()):
             k = int(row_bin[0]) % azimuths
             at -= math.floor(row_bin[0])

@@ -88,8 +88,8 @@ def snapshot(
 
     Args:
         step: whose map.
-        anchor: (4, 4) T_map_odom now, None where nobody knows it.
-        layers: layers for readers besides those of the state.
+        anchor: (4, 4) transform T_map_odom now, None where nobody knows it.
+        layers: (rows, cols) for readers besides those of the state, in ``units``.
         units: of layers.
     """
     arrays = step.map.to_arrays()
@@ -112,7 +112,7 @@ def restore(step: MappingStep, saved: SavedMap, anchor: FloatArray | None, now_n
     Args:
         step: whose map is replaced.
         saved: what was kept.
-        anchor: (4, 4) T_map_odom now, None where nobody knows it.
+        anchor: (4, 4) transform T_map_odom now, None where nobody knows it.
         now_ns: the clock that stamps are of.
 
     Returns:

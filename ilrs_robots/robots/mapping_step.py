@@ -192,7 +192,12 @@ class MappingStep:
         return done
 
     def on_odometry(self, stamp_ns: int, pose_covariance: FloatArray) -> None:
-        """Take how uncertain the pose is, (6, 6) as in ROS; scans are fused by it."""
+        """Take how uncertain the pose is; scans are fused by it.
+
+        Args:
+            stamp_ns: of the pose.
+            pose_covariance: (6, 6) covariance of x, y, z, roll, pitch, yaw as in ROS.
+        """
         self._spread.add(stamp_ns, pose_covariance)
 
     def traversability(self) -> tuple[TraversabilityLayers, GridSpec]:
@@ -222,7 +227,8 @@ class MappingStep:
         """Take a map that was kept instead of the present one.
 
         Args:
-            arrays: as ``ElevationMap.to_arrays`` gave them, in today's odom frame.
+            arrays: as ``ElevationMap.to_arrays`` gave them, layers (size, size) in the map's
+                units and in today's odom frame.
             stamp_ns: its newest point, on today's clock.
 
         Raises:

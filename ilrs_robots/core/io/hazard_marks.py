@@ -43,8 +43,8 @@ def hazard_marks(
     Where there are more than ``MAX_MARKS``, blocks of 2, 4, ... cells take one point each.
 
     Args:
-        cost: (rows, cols) float32, NaN unknown.
-        reason: (rows, cols) index into ``names``.
+        cost: (rows, cols) float32, 0 to 1, NaN unknown.
+        reason: (rows, cols) indices into ``names``.
         height: (rows, cols) float32 metres; an unknown cell takes that of the nearest known one.
         spec: their grid.
         names: of the reasons.

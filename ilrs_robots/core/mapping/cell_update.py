@@ -91,6 +91,11 @@ def apply(
         lower = _bound(lower, min(low, height), -1.0, point_variance, rules)
         layers.upper_bound[place] = max(upper, height)
         layers.lower_bound[place] = min(lower, height)
+        hanging = layers.hangs_from[place]
+        hanging = min(hanging, r[10]) if hanging == hanging else r[10]
+        if hanging > layers.upper_bound[place] or hanging < height + rules.clearance_m:
+            hanging = np.float32(np.nan)
+        layers.hangs_from[place] = hanging
         if bright:
             sums = scratch.brightness[at]
             if sums[0] > 0.0:

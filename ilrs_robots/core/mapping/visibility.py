@@ -7,6 +7,9 @@ what is above the highest of the four gone. A rock that fills part
 of a cell stops the rays of its own lane and stays, a pole between two beams too. Rays are real
 ones, to measured points; a ray to the middle of a cell could cut a corner that the real one
 missed. What lies above the sensor's field of view is not judged.
+
+What stands is taken to be solid down to the ground, unless ground was seen below it. A ray that
+runs through such a gap, under a lander's belly, says nothing of what is above the gap.
 """
 
 from __future__ import annotations
@@ -188,6 +191,8 @@ def _cast(
             if lane < 0 or lane > last_lane or not top < limits[cell]:
                 continue
             place = place_of(cell // window.cols, cell % window.cols, window)
+            if top < layers.hangs_from[place]:
+                continue
             slot = shift + int((across - np.float32(lane)) * LANES)
             if top < layers.passes[place, slot]:
                 layers.passes[place, slot] = top
@@ -241,9 +246,13 @@ def _judge(
         layers.count[place] = empty.count[0]
         layers.last_seen_s[place] = empty.last_seen_s[0]
         layers.intensity[place] = empty.intensity[0]
+        layers.hangs_from[place] = empty.hangs_from[0]
         layers.passes[place] = empty.passes[0]
         layers.passed[place] = empty.passed[0]
         return True
+    if free < layers.hangs_from[place] + 2.0 * rules.clearance_m:
+        free = height
+        layers.hangs_from[place] = empty.hangs_from[0]
     if max(free, height) >= upper:
         return False
     layers.upper_bound[place] = max(free, height)

@@ -94,7 +94,7 @@ def offset_of(
     up does not count.
 
     Args:
-        flat: (3 n,) float32 points in the sensor frame, metres.
+        flat: (3 * n,) float32 points in the sensor frame, metres.
         config: limits.
         scan: pose and noise of the scan.
         window: size of the map.

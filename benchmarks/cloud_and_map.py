@@ -6,6 +6,7 @@ the mask and the cell index, but no gate, no noise model and no filter, which ou
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,10 +31,13 @@ from ilrs_robots.core.types import Cloud
 LIDAR = Path(__file__).resolve().parents[2] / "shared" / "data" / "lidar"
 T_ODOM_LIDAR = se3.from_rpy((3.0, 2.0, 1.8), (0.01, 0.02, 0.3))
 CONFIG = ElevationMapConfig(range_min_m=0.5, range_max_m=60.0)
+FUSION = dataclasses.replace(CONFIG, visibility=False, drift_compensation=False)
 LIMITS = VehicleLimits(np.radians(20.0), 0.24, 0.12, 2.6, 2.1)
 FIELDS = [PointField(name, 4 * k, 7, 1) for k, name in enumerate(("x", "y", "z", "intensity"))]
 FIELDS.append(PointField("t", 16, 6, 1))
 STEP = 32
+IMAGE = Path(__file__).resolve().parents[1] / "docs" / "images" / "map_scaling.png"
+"""Where the plot of time against size goes."""
 
 
 @contextmanager
@@ -222,26 +226,36 @@ def decoding(repeats: int) -> Iterator[dict[str, Any]]:
 
 
 def fusion(repeats: int, quick: bool) -> Iterator[dict[str, Any]]:
-    """Rows of the elevation map's update."""
+    """Rows of the elevation map's update: transform, gate, variance and filter per cell."""
     million = scan_of_flat_ground(8192, 123)[:1_000_000]
     shuffled = million[np.random.default_rng(1).permutation(len(million))]
     works = {"real 107k scan": real_scan(), "1.0M points in scan order": million}
     if not quick:
         works["1.0M points shuffled"] = shuffled
     for what, points in works.items():
-        built = ElevationMap(CONFIG, (3.0, 2.0))
+        built = ElevationMap(FUSION, (3.0, 2.0))
         for label, peer in fusion_peers(points):
             few = repeats if label.startswith("numpy") else max(repeats // 5, 3)
             ours, theirs = pair_ms(
                 lambda p=points, m=built: m.update(p, T_ODOM_LIDAR, 0), peer, few
             )
             yield row(f"fuse {what} into 400 x 400", ours, label, theirs, len(points))
-    yield row("full update of a real 107k scan: move, fuse, age", moving_updates(4 * repeats))
+    for what, points in (("a real 107k scan", real_scan()), ("1.0M points", million)):
+        for part, config in (("", CONFIG), (", fusion alone", FUSION)):
+            yield row(
+                f"full update of {what}: move, fuse, age{part or ', drift, see through'}",
+                moving_updates(points, 2 * repeats, config),
+                points=len(points),
+            )
+    yield from moves(repeats)
+    yield from scaling(repeats, None if quick else IMAGE)
 
 
-def moving_updates(repeats: int) -> list[float]:
+def moving_updates(
+    points: np.ndarray, repeats: int, config: ElevationMapConfig = CONFIG
+) -> list[float]:
     """Durations of move and update along a drive of 0.1 m a scan."""
-    points, built, out = real_scan(), ElevationMap(CONFIG), []
+    built, out = ElevationMap(config), []
     for k in range(repeats + 3):
         pose = T_ODOM_LIDAR.copy()
         pose[:2, 3] = (0.1 * k, 0.05 * k)
@@ -250,6 +264,54 @@ def moving_updates(repeats: int) -> list[float]:
         built.update(points, pose, k * 100_000_000)
         out.append((perf_counter() - begin) * 1e3)
     return out[3:]
+
+
+def moves(repeats: int) -> Iterator[dict[str, Any]]:
+    """Rows of a move by 1, 10 and 100 rows or columns of a 400 x 400 map."""
+    built = ElevationMap(CONFIG)
+    for name, axis in (("rows", 1), ("columns", 0)):
+        for cells in (1, 10, 100):
+            place, out = np.zeros(2), []
+            for _ in range(repeats):
+                place[axis] += 0.1 * cells
+                begin = perf_counter()
+                built.recentre(place)
+                out.append((perf_counter() - begin) * 1e3)
+            yield row(f"move by {cells} {name}: {400 * cells} cells enter", out)
+
+
+def scaling(repeats: int, image: Path | None) -> Iterator[dict[str, Any]]:
+    """Rows of the full update over a decade of points and a decade of cells, and their plot."""
+    dense = scan_of_flat_ground(8192, 123)[:1_000_000]
+    few = max(repeats // 3, 5)
+    by_points = {}
+    for count in (100_000, 200_000, 500_000, 1_000_000):
+        every = len(dense) // count
+        by_points[count] = median(moving_updates(np.ascontiguousarray(dense[::every]), few))
+        yield row(f"full update of {count} points, 400 x 400", [by_points[count]])
+    by_cells = {}
+    for size in (200, 280, 400, 632):
+        config = dataclasses.replace(CONFIG, size_cells=size, resolution_m=40.0 / size)
+        by_cells[size * size] = median(moving_updates(real_scan(), few, config))
+        yield row(f"full update of a real 107k scan, {size} x {size}", [by_cells[size * size]])
+    if image is not None:
+        plot_scaling(by_points, by_cells, image)
+
+
+def plot_scaling(by_points: dict[int, float], by_cells: dict[int, float], image: Path) -> None:
+    """Time against size, with the straight line of least squares."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+    works = (("points, 400 x 400 cells", by_points), ("cells, real 107k scan", by_cells))
+    for axes, (what, times) in zip(figure.subplots(1, 2), works, strict=True):
+        sizes, spent = np.array(list(times)), np.array(list(times.values()))
+        slope, offset = np.polyfit(sizes, spent, 1)
+        axes.plot(sizes, spent, "o")
+        axes.plot(sizes, offset + slope * sizes, "-", label=f"{1e6 * slope:.1f} ns each")
+        axes.set(xlabel=what, ylabel="full update, ms", ylim=(0.0, None), xlim=(0.0, None))
+        axes.legend()
+    figure.savefig(image, dpi=110)
 
 
 def box_filter_planes(heights: np.ndarray) -> None:

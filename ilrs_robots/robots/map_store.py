@@ -89,7 +89,7 @@ def snapshot(
     Args:
         step: whose map.
         anchor: (4, 4) transform T_map_odom now, None where nobody knows it.
-        layers: (rows, cols) layers for readers besides those of the state, in their own units.
+        layers: (rows, cols) for readers besides those of the state, in ``units``.
         units: of layers.
     """
     arrays = step.map.to_arrays()

@@ -195,8 +195,8 @@ class MappingStep:
         """Take how uncertain the pose is; scans are fused by it.
 
         Args:
-            stamp_ns: time of the pose.
-            pose_covariance: (6, 6) covariance of x, y, z (m), roll, pitch, yaw (rad), as in ROS.
+            stamp_ns: of the pose.
+            pose_covariance: (6, 6) covariance of x, y, z, roll, pitch, yaw as in ROS.
         """
         self._spread.add(stamp_ns, pose_covariance)
 
@@ -227,8 +227,8 @@ class MappingStep:
         """Take a map that was kept instead of the present one.
 
         Args:
-            arrays: as ``ElevationMap.to_arrays`` gave them, layers (size, size) in their own
-                units, in today's odom frame.
+            arrays: as ``ElevationMap.to_arrays`` gave them, layers (size, size) in the map's
+                units and in today's odom frame.
             stamp_ns: its newest point, on today's clock.
 
         Raises:

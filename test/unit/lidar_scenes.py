@@ -1,4 +1,4 @@
-"""Scans of analytic scenes: rays of a spinning lidar against planes, boxes and cylinders."""
+"""Scans of analytic scenes: rays of a spinning lidar against planes, boxes and posts."""
 
 from __future__ import annotations
 

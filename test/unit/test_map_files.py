@@ -137,7 +137,13 @@ def broken(kind: str, path: Path, good: bytes) -> None:
         path.write_bytes(good[: len(good) // 2])
     elif kind == "bomb":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-            packed.writestr("map/elevation.npy", bytes(map_files.MAX_BYTES + 1))
+            packed.writestr("map/elevation.npy", bytes(50_000_000))
+    elif kind == "huge":
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000, 10000000), }"
+        header = header.ljust(117) + b"\n"
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr("map/elevation.npy", b"\x93NUMPY\x01\x00\x76\x00" + header)
+            packed.writestr("saved_map_json.npy", b"\x93NUMPY\x01\x00\x76\x00" + header)
     elif kind == "pickle":
         np.savez(path, saved_map_json=np.array([print, {}], dtype=object))
     elif kind == "other":
@@ -164,13 +170,17 @@ def broken(kind: str, path: Path, good: bytes) -> None:
 
 
 BROKEN = (
-    "absent", "text", "half", "bomb", "pickle", "other", "version", "no_layer", "shape", "words",
-    "sheared", "tilted",
+    "absent", "text", "half", "bomb", "huge", "pickle", "other", "version", "no_layer", "shape",
+    "words", "sheared", "tilted",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_is_no_map_is_refused_and_the_present_one_stays(tmp_path: Path, kind: str) -> None:
+def test_what_is_no_map_is_refused_and_the_present_one_stays(
+    tmp_path: Path, kind: str, monkeypatch: Any
+) -> None:
+    if kind == "bomb":
+        monkeypatch.setattr(map_files, "MAX_BYTES", 10_000_000)
     step, path = mapped(ANCHOR), tmp_path / "a.npz"
     save_map(path, map_store.snapshot(step, ANCHOR))
     good = path.read_bytes()

@@ -15,6 +15,7 @@ import math
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,10 @@ _VERSION: Final = 1
 _META: Final = "saved_map_json"
 _ARRAY: Final = "map/"
 _LAYER: Final = "layer/"
+_UNREADABLE: Final = (
+    OSError, ValueError, KeyError, IndexError, TypeError, EOFError, MemoryError,
+    NotImplementedError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _LOCAL_TAG: Final = "ILRS_LOCAL_PLANE"
 
 
@@ -137,7 +142,7 @@ def load_map(path: Path) -> SavedMap:
                 if name.startswith(_LAYER)
             }
         return _saved(path.name, meta, arrays, layers)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise TerrainError(f"{path.name}: not a terrain map ({error})") from error
 
 

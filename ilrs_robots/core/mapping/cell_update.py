@@ -7,7 +7,7 @@ from numba import njit
 
 from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_variance
 from ilrs_robots.core.mapping.map_state import FUSED, Layers, Rules, Scan, Scratch, Window
-from ilrs_robots.core.types import IntArray
+from ilrs_robots.core.types import Float32Array, IntArray
 
 
 @njit(cache=True, inline="always")
@@ -30,6 +30,22 @@ def _bound(old: float, seen: float, sign: float, variance: float, rules: Rules) 
     change = seen - old
     new = sign * change > 0.0 and change * change > rules.gate_square * variance
     return old + (change if new else rules.relaxation * change)
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _hanging(old: np.float32, seen: np.float32, low: float, high: float) -> np.float32:
+    """Lowest of what stands above a cell's height; NaN where that is nothing."""
+    lowest = min(old, seen) if old == old else seen
+    return lowest if low <= lowest <= high else np.float32(np.nan)
+
+
+@njit(cache=True, error_model="numpy")
+def _brighten(intensity: Float32Array, place: int, sums: Float32Array, gain: float) -> None:
+    """Blend a cell's mean intensity like its height; the sums are zero afterwards."""
+    if sums[0] > 0.0:
+        old, seen = intensity[place], sums[1] / sums[0]
+        intensity[place] = old + gain * (seen - old) if old == old else seen
+    sums[:] = 0.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -71,13 +87,9 @@ def apply(
             point_variance = n_in / sw + scratch.slope_variance[at]
             spread = max(float(r[4]) / sw - mean * mean, 0.0)
             noise = max(point_variance, spread) / n_in + pose
-            gain = 1.0
-            if variance == np.inf:
-                height, variance = ref + mean, noise
-            else:
-                gain = variance / (variance + noise)
-                height = height + gain * (ref + mean - height)
-                variance = (1.0 - gain) * variance
+            gain = variance / (variance + noise) if variance < np.inf else 1.0
+            height = height + gain * (ref + mean - height) if gain < 1.0 else ref + mean
+            variance = (1.0 - gain) * variance if gain < 1.0 else noise
             if n_in > 1.0:
                 inside = np.sqrt(1.3 * np.log(n_in) * point_variance)
                 top, low = top - inside, low + inside
@@ -91,12 +103,11 @@ def apply(
         lower = _bound(lower, min(low, height), -1.0, point_variance, rules)
         layers.upper_bound[place] = max(upper, height)
         layers.lower_bound[place] = min(lower, height)
+        layers.hangs_from[place] = _hanging(
+            layers.hangs_from[place], r[10], height + rules.clearance_m, layers.upper_bound[place]
+        )
         if bright:
-            sums = scratch.brightness[at]
-            if sums[0] > 0.0:
-                old, seen = layers.intensity[place], sums[1] / sums[0]
-                layers.intensity[place] = old + gain * (seen - old) if old == old else seen
-            sums[:] = 0.0
+            _brighten(layers.intensity, place, scratch.brightness[at], gain)
         gated += int(n_out)
         r[:] = 0.0
         bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)

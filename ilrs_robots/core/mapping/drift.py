@@ -66,6 +66,8 @@ def _residuals(
             continue
         left, right = scratch.heights[cell - 1], scratch.heights[cell + 1]
         below, above = scratch.heights[cell - window.cols], scratch.heights[cell + window.cols]
+        if not np.isfinite(left + right + below + above):
+            continue
         slope_x = gradient(left, known, right) / scan.cell_m
         slope_y = gradient(below, known, above) / scan.cell_m
         if slope_x * slope_x + slope_y * slope_y > _STEEPEST * _STEEPEST:
@@ -92,7 +94,7 @@ def offset_of(
     up does not count.
 
     Args:
-        flat: (3 n,) float32 points in the sensor frame, metres.
+        flat: (3 * n,) float32 points in the sensor frame, metres.
         config: limits.
         scan: pose and noise of the scan.
         window: size of the map.

@@ -121,6 +121,7 @@ def _scatter(
                 if ref != ref:
                     ref, limit = h, np.float32(np.inf)
                 top, low, lowest = h, h, np.int32(start + k)
+                records[at, 10] = np.inf
         w = weight[k]
         d = h - ref
         top = max(top, h)
@@ -135,6 +136,8 @@ def _scatter(
         else:
             n_out += one
             cell[k] = -1
+            if d > zero:
+                records[at, 10] = min(records[at, 10], h)
     if current >= 0:
         r = records[current]
         r[0], r[1], r[2], r[3], r[4] = ref, limit, sw, swd, swdd

@@ -31,7 +31,7 @@ def moved(
     """The state of a map in another odom frame.
 
     Args:
-        arrays: as ``ElevationMap.to_arrays`` gives them, layers (size, size) in their own units;
+        arrays: as ``ElevationMap.to_arrays`` gives them, layers (size, size) in the map's units;
             not altered.
         resolution_m: cell size.
         T_new_old: (4, 4) takes coordinates of the frame it was kept in to the new one.

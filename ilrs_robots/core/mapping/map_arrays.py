@@ -45,7 +45,7 @@ def settings_in(arrays: dict[str, NDArray[Any]]) -> ElevationMapConfig:
     """The settings that a map was packed with; checks that all of it is there and fits.
 
     Args:
-        arrays: as ``pack`` gave them, layers (size, size).
+        arrays: as ``pack`` gave them, layers (size, size) in the units of the map.
 
     Raises:
         ConfigError: naming what is missing or does not fit.
@@ -73,7 +73,7 @@ def unpack(arrays: dict[str, NDArray[Any]], layers: Layers, row: int, col: int) 
     """Fill layers, each (size * size,), from arrays that ``settings_in`` has checked.
 
     Args:
-        arrays: as ``pack`` gave them, layers (size, size).
+        arrays: as ``pack`` gave them, layers (size, size) in the units of the map.
         layers: state, altered.
         row: lattice row of the window's first cell.
         col: lattice column of the window's first cell.

@@ -17,10 +17,10 @@ CACHE_LINE: Final = 64
 TILE: Final = 16
 FUSED: Final = 1
 FLAGGED: Final = 2
-RECORD: Final = 10
+RECORD: Final = 11
 """float32 numbers kept per cell during a scan: reference height, gate variance, sum of weights,
 of weighted and of weighted squared residuals, highest and lowest height, points in the gate and
-out of it, index of the lowest point."""
+out of it, index of the lowest point, lowest height above the gate."""
 
 NON_FINITE: Final = 0
 RANGE: Final = 1
@@ -31,9 +31,9 @@ GATED: Final = 3
 class Layers(NamedTuple):
     """State of the map, each (rows * cols,) float32 in the circular buffer's own order.
 
-    The last two are the memory of the visibility check and no layers for users: (rows * cols, 8)
-    heights of the lowest ray through each lane of a cell, infinite where none came, and uint8
-    whether there was any.
+    The last three are the memory of the visibility check and no layers for users: the lowest of
+    what was measured above the elevation, (rows * cols, 8) heights of the lowest ray through each
+    lane of a cell, infinite where none came, and uint8 whether there was any.
     """
 
     elevation: Float32Array
@@ -43,12 +43,13 @@ class Layers(NamedTuple):
     last_seen_s: Float32Array
     lower_bound: Float32Array
     intensity: Float32Array
+    hangs_from: Float32Array
     passes: Float32Array
     passed: UInt8Array
 
 
 LANES: Final = 4
-HIDDEN: Final = ("passes", "passed")
+HIDDEN: Final = ("hangs_from", "passes", "passed")
 _FILLS: Final[dict[str, np.generic[Any]]] = {
     "count": np.float32(0.0),
     "passes": np.float32(np.inf),

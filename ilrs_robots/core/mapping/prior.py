@@ -51,7 +51,7 @@ def _row(
 
     A point that is off by d_r along the ray (elevation e) and by r d_a across it lies off a
     surface of gradient g_d along and g_l across the ray's heading by
-    d_r (sin e - g_d cos e) + r d_a (cos e + g_d sin e) + r d_a' g_l cos e. A face that the ray
+    d_r (sin e - g_d cos e) + r d_a (cos e + g_d sin e) + r d_a' g_l. A face that the ray
     meets head-on takes the whole range error, which level ground under a shallow ray does not.
     Never negative: a slope that is seen at a graze is not trusted more for it.
     """
@@ -78,9 +78,8 @@ def _row(
         into = (rise - toward) * (rise - toward)
         added = ranging * (into - rise * rise) / reach
         twist = toward * rise
-        added += turning * (
-            twist + twist + twist * twist / level + steep * level - toward * toward
-        )
+        added += turning * (twist + twist + twist * twist / level)
+        added += turning * (steep - toward * toward / level) * reach
         added += slanting * (reach * (one + steep) - into - level)
         added = added if added > zero else zero
         slope_variance[col] = added

@@ -7,6 +7,9 @@ what is above the highest of the four gone. A rock that fills part
 of a cell stops the rays of its own lane and stays, a pole between two beams too. Rays are real
 ones, to measured points; a ray to the middle of a cell could cut a corner that the real one
 missed. What lies above the sensor's field of view is not judged.
+
+What stands is taken to be solid down to the ground, unless ground was seen below it. A ray that
+runs through such a gap, under a lander's belly, says nothing of what is above the gap.
 """
 
 from __future__ import annotations
@@ -17,17 +20,16 @@ from numba import njit
 from ilrs_robots.core.mapping.cell_update import pass_limit
 from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_variance
 from ilrs_robots.core.mapping.map_state import (
-    FLAGGED,
     FUSED,
     LANES,
     TILE,
-    Int32Array,
     Layers,
     Rules,
     Scan,
     Scratch,
     Window,
 )
+from ilrs_robots.core.mapping.rays import cast
 from ilrs_robots.core.types import Float32Array, IntArray
 
 
@@ -89,116 +91,6 @@ def _set_limits(
     return float(scratch.blocks.max())
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _steps(
-    start: float, end: float, cells: int, stop: float, height: float, slope: float, highest: float
-) -> tuple[int, int, int]:
-    """First and last column (along the ray's longer axis) to look at, and the direction.
-
-    Only columns whose middle the ray crosses between the sensor and ``stop`` cells before its end,
-    which are on the map, where it runs below anything that is known there.
-    """
-    forward = 1 if end > start else -1
-    if forward > 0:
-        first, last = int(np.floor(start + 0.5)), int(np.floor(end)) - 1
-        last = min(last, int(np.floor(end - stop - 0.5)))
-        first, last = max(first, 0), min(last, cells - 1)
-    else:
-        first, last = int(np.floor(start - 0.5)), int(np.floor(end)) + 1
-        last = max(last, int(np.ceil(end + stop - 0.5)))
-        first, last = min(first, cells - 1), max(last, 0)
-    # height at the higher side of a column: level at the sensor plus slope times distance
-    below = (highest - height - 0.5 * abs(slope)) / slope if slope != 0.0 else np.inf
-    if slope < 0.0:
-        reach = start + forward * below
-        if forward > 0:
-            first = max(first, int(np.floor(min(reach, cells + 1.0))) - 1)
-        else:
-            first = min(first, int(np.ceil(max(reach, -2.0))))
-    elif height > highest:
-        last = first - forward
-    return first, last, forward
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _cast(
-    u: float,
-    v: float,
-    height: float,
-    stop_m: float,
-    highest: float,
-    layers: Layers,
-    scan: Scan,
-    window: Window,
-    scratch: Scratch,
-    flagged: Int32Array,
-    n_flagged: int,
-) -> int:
-    """Follow one ray from the sensor to (u, v) in cells; note the cells whose top it passes below.
-
-    It is looked at where it crosses the middle of each column along its longer axis, with the
-    height it has on the higher side of that cell. Where it is above all limits of the tiles on its
-    way, it goes on to the next tile.
-    """
-    du, dv, rise = u - scan.sensor_col, v - scan.sensor_row, height - scan.sensor_height
-    along_u = abs(du) >= abs(dv)
-    longer, shorter = (du, dv) if along_u else (dv, du)
-    start, end = (scan.sensor_col, u) if along_u else (scan.sensor_row, v)
-    side = scan.sensor_row if along_u else scan.sensor_col
-    cells, sides = (window.cols, window.rows) if along_u else (window.rows, window.cols)
-    stride, side_stride = (1, window.cols) if along_u else (window.cols, 1)
-    reach = abs(longer)
-    if reach < 2.0:
-        return n_flagged
-    stop = stop_m / scan.cell_m * reach / np.sqrt(du * du + dv * dv)
-    slope = rise / reach
-    first, last, forward = _steps(start, end, cells, stop, scan.sensor_height, slope, highest)
-    count = (last - first) * forward + 1
-    if count <= 0:
-        return n_flagged
-    begin = (first + 0.5 - start) * forward
-    drift = np.float32(shorter / reach)
-    across0 = np.float32(side + begin * drift)
-    top0 = np.float32(scan.sensor_height + begin * slope + 0.5 * abs(slope))
-    fall = np.float32(slope)
-    shift = 0 if along_u else LANES
-    blocks, limits, k = scratch.blocks, scratch.limits, 0
-    last_lane, half_tile = sides - 1, TILE - 1
-    while k < count:
-        # the steps that are left within this column of blocks
-        at = first + k * forward
-        left = half_tile - (at & half_tile) if forward > 0 else at & half_tile
-        end = min(k + left, count - 1)
-        here = int(across0 + np.float32(k) * drift)
-        there = int(across0 + np.float32(end) * drift)
-        here, there = min(max(here, 0), last_lane) // TILE, min(max(there, 0), last_lane) // TILE
-        deepest = top0 + np.float32(end if fall < 0 else k) * fall
-        tile = at // TILE
-        one = blocks[here, tile] if along_u else blocks[tile, here]
-        other = blocks[there, tile] if along_u else blocks[tile, there]
-        if deepest >= one and deepest >= other:
-            k = end + 1
-            continue
-        while k <= end:
-            across = across0 + np.float32(k) * drift
-            top = top0 + np.float32(k) * fall
-            lane = np.int32(np.floor(across))
-            cell = (first + k * forward) * stride + lane * side_stride
-            k += 1
-            if lane < 0 or lane > last_lane or not top < limits[cell]:
-                continue
-            place = place_of(cell // window.cols, cell % window.cols, window)
-            slot = shift + int((across - np.float32(lane)) * LANES)
-            if top < layers.passes[place, slot]:
-                layers.passes[place, slot] = top
-                layers.passed[place] = 1
-                if scratch.marks[cell] & FLAGGED == 0:
-                    scratch.marks[cell] |= FLAGGED
-                    flagged[n_flagged] = cell
-                    n_flagged += 1
-    return n_flagged
-
-
 @njit(cache=True, error_model="numpy")
 def _in_view(row: int, col: int, upper: float, scan: Scan) -> bool:
     """Whether the top of a cell is within the sensor's field of view."""
@@ -241,9 +133,13 @@ def _judge(
         layers.count[place] = empty.count[0]
         layers.last_seen_s[place] = empty.last_seen_s[0]
         layers.intensity[place] = empty.intensity[0]
+        layers.hangs_from[place] = empty.hangs_from[0]
         layers.passes[place] = empty.passes[0]
         layers.passed[place] = empty.passed[0]
         return True
+    if free < layers.hangs_from[place] + 2.0 * rules.clearance_m:
+        free = height
+        layers.hangs_from[place] = empty.hangs_from[0]
     if max(free, height) >= upper:
         return False
     layers.upper_bound[place] = max(free, height)
@@ -279,21 +175,8 @@ def clean_up(
         Cells that lost their height or their top.
     """
     highest = _set_limits(layers, scan, rules, window, scratch)
-    m = scan.matrix
-    stop_m = 3.0 * np.sqrt(float(scan.range_variance))
     flagged = np.empty(window.rows * window.cols, np.int32)
-    n_flagged = 0
-    for k in range(n_touched):
-        if scratch.low_m[k] >= highest and scan.sensor_height >= highest:
-            continue
-        at = 3 * min(scratch.lowest[k], flat.shape[0] // 3 - 1)
-        x, y, z = flat[at], flat[at + 1], flat[at + 2]
-        u = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
-        v = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
-        height = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
-        n_flagged = _cast(
-            u, v, height, stop_m, highest, layers, scan, window, scratch, flagged, n_flagged
-        )
+    n_flagged = cast(flat, n_touched, highest, layers, scan, window, scratch, flagged)
     changed = 0
     for k in range(n_flagged):
         cell = flagged[k]

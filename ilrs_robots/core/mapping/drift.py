@@ -46,8 +46,7 @@ def _residuals(
     out = np.empty(count, np.float32)
     used = 0
     for k in range(count):
-        mixed = (bits[3 * k] ^ (bits[3 * k + 1] << np.uint32(7))) * np.uint32(2654435761)
-        if (mixed >> np.uint32(12)) & np.uint32(mask) != np.uint32(0):
+        if (bits[3 * k] ^ (bits[3 * k + 1] >> np.uint32(3))) & np.uint32(mask):
             continue
         x, y, z = flat[3 * k], flat[3 * k + 1], flat[3 * k + 2]
         square = x * x + y * y + z * z

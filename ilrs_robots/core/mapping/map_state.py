@@ -16,7 +16,6 @@ BLOCK: Final = 512
 CACHE_LINE: Final = 64
 TILE: Final = 16
 FUSED: Final = 1
-FLAGGED: Final = 2
 RECORD: Final = 11
 """float32 numbers kept per cell during a scan: reference height, gate variance, sum of weights,
 of weighted and of weighted squared residuals, highest and lowest height, points in the gate and
@@ -126,8 +125,11 @@ class Scratch(NamedTuple):
     low_m: Float32Array
     """(cells,) of each touched cell: the height of that point."""
     marks: UInt8Array
-    """(cells,) zeros; while a scan is at hand FUSED where it agrees with the cell, FLAGGED where
-    its rays passed."""
+    """(cells,) zeros; while a scan is at hand FUSED where it agrees with the cell."""
+    flags: UInt8Array
+    """(2, cells) zeros; while a scan is at hand 1 where its rays along an axis passed."""
+    flagged: Int32Array
+    """(2, cells) the cells so flagged."""
     limits: Float32Array
     """(cells,) height below which a ray contradicts the cell."""
     blocks: Float32Array
@@ -148,6 +150,8 @@ def scratch_of(size: int) -> Scratch:
         np.empty(cells, np.int32),
         np.empty(cells, np.float32),
         np.zeros(cells, np.uint8),
+        np.zeros((2, cells), np.uint8),
+        np.empty((2, cells), np.int32),
         np.empty(cells, np.float32),
         np.empty((tiles, tiles), np.float32),
         np.zeros((0, 2), np.float32),

@@ -7,7 +7,6 @@ from numba import njit
 
 from ilrs_robots.core.mapping.cells import place_of
 from ilrs_robots.core.mapping.map_state import (
-    FLAGGED,
     LANES,
     TILE,
     Int32Array,
@@ -69,7 +68,7 @@ def _follow(
     hangs_from: Float32Array,
     passes: Float32Array,
     passed: UInt8Array,
-    marks: UInt8Array,
+    flags: UInt8Array,
     flagged: Int32Array,
     n_flagged: int,
 ) -> int:
@@ -113,15 +112,16 @@ def _follow(
                 continue
             passes[place, slot] = top
             passed[place] = 1
-            if marks[cell] & FLAGGED == 0:
-                marks[cell] |= FLAGGED
+            if flags[cell] == 0:
+                flags[cell] = 1
                 flagged[n_flagged] = cell
                 n_flagged += 1
     return n_flagged
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def cast(
+    axis: int,
     flat: Float32Array,
     n_touched: int,
     highest: float,
@@ -131,12 +131,15 @@ def cast(
     scratch: Scratch,
     flagged: Int32Array,
 ) -> int:
-    """Follow the ray to the lowest point of each touched cell; how many cells are flagged.
+    """Follow the rays that run along one axis; how many cells are flagged.
+
+    There is one to the lowest point of each touched cell. Rays of the two axes write to memory of
+    their own (lanes, flags), so that two threads may follow them with one result.
 
     A ray is looked at where it crosses the middle of each column along its longer axis, with the
     height it has on the higher side of that cell.
     """
-    m, limits, blocks, marks = scan.matrix, scratch.limits, scratch.blocks, scratch.marks
+    m, limits, blocks, flags = scan.matrix, scratch.limits, scratch.blocks, scratch.flags[axis]
     hangs_from, passes, passed = layers.hangs_from, layers.passes, layers.passed
     lowest, low_m, last = scratch.lowest, scratch.low_m, flat.shape[0] // 3 - 1
     stop_cells = 3.0 * np.sqrt(float(scan.range_variance)) / scan.cell_m
@@ -151,6 +154,8 @@ def cast(
         v = float(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
         rise = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3] - from_height
         along_cols = abs(u - from_col) >= abs(v - from_row)
+        if along_cols != (axis == 0):
+            continue
         begin, end = (from_col, u) if along_cols else (from_row, v)
         side, side_end = (from_row, v) if along_cols else (from_col, u)
         reach = abs(end - begin)
@@ -166,6 +171,6 @@ def cast(
                 first, count, forward, along_cols, np.float32(side + ahead * drift),
                 np.float32(drift),
                 np.float32(from_height + ahead * slope + 0.5 * abs(slope)), np.float32(slope),
-                window, limits, blocks, hangs_from, passes, passed, marks, flagged, n_flagged,
+                window, limits, blocks, hangs_from, passes, passed, flags, flagged, n_flagged,
             )  # fmt: skip
     return n_flagged

@@ -14,6 +14,10 @@ runs through such a gap, under a lander's belly, says nothing of what is above t
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
 import numpy as np
 from numba import njit
 
@@ -23,6 +27,7 @@ from ilrs_robots.core.mapping.map_state import (
     FUSED,
     LANES,
     TILE,
+    Int32Array,
     Layers,
     Rules,
     Scan,
@@ -31,6 +36,10 @@ from ilrs_robots.core.mapping.map_state import (
 )
 from ilrs_robots.core.mapping.rays import cast
 from ilrs_robots.core.types import Float32Array, IntArray
+
+ALONE: Final = 2000
+"""Rays that one thread follows in less time than it takes to wake another."""
+_helper = ThreadPoolExecutor(1, "rays") if len(os.sched_getaffinity(0)) > 1 else None
 
 
 @njit(cache=True, error_model="numpy")
@@ -147,6 +156,32 @@ def _judge(
 
 
 @njit(cache=True, error_model="numpy")
+def _judge_all(
+    flagged: Int32Array,
+    axis: int,
+    layers: Layers,
+    empty: Layers,
+    scan: Scan,
+    rules: Rules,
+    window: Window,
+    scratch: Scratch,
+    bounds: IntArray,
+) -> int:
+    """Judge the cells that rays along an axis flagged; how many lost something.
+
+    To judge a cell again, because it was flagged along both axes, changes nothing.
+    """
+    changed = 0
+    for cell in flagged:
+        row, col = cell // window.cols, cell % window.cols
+        if _judge(cell, layers, empty, scan, rules, window, scratch):
+            changed += 1
+            bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
+            bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
+        scratch.flags[axis, cell] = 0
+    return changed
+
+
 def clean_up(
     flat: Float32Array,
     n_touched: int,
@@ -159,6 +194,9 @@ def clean_up(
     bounds: IntArray,
 ) -> int:
     """Take out what the rays of a scan that was just fused ran through.
+
+    Rays along the columns are followed by another thread while this one follows those along the
+    rows, where there are two cores and enough rays.
 
     Args:
         flat: (3 n,) float32 points in the sensor frame.
@@ -175,18 +213,17 @@ def clean_up(
         Cells that lost their height or their top.
     """
     highest = _set_limits(layers, scan, rules, window, scratch)
-    flagged = np.empty(window.rows * window.cols, np.int32)
-    n_flagged = cast(flat, n_touched, highest, layers, scan, window, scratch, flagged)
-    changed = 0
-    for k in range(n_flagged):
-        cell = flagged[k]
-        row, col = cell // window.cols, cell % window.cols
-        if _judge(cell, layers, empty, scan, rules, window, scratch):
-            changed += 1
-            bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
-            bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
-        scratch.marks[cell] &= FUSED
-    return changed
+    common = (flat, n_touched, highest, layers, scan, window, scratch)
+    if n_touched > ALONE and _helper is not None:
+        other = _helper.submit(cast, 0, *common, scratch.flagged[0])
+        counts = cast(1, *common, scratch.flagged[1]), other.result()
+    else:
+        counts = cast(1, *common, scratch.flagged[1]), cast(0, *common, scratch.flagged[0])
+    rest = (layers, empty, scan, rules, window, scratch, bounds)
+    return sum(
+        int(_judge_all(scratch.flagged[axis, :count], axis, *rest))
+        for axis, count in ((1, counts[0]), (0, counts[1]))
+    )
 
 
 @njit(cache=True, error_model="numpy")

@@ -199,7 +199,7 @@ def clean_up(
     rows, where there are two cores and enough rays.
 
     Args:
-        flat: (3 n,) float32 points in the sensor frame.
+        flat: (3 * n,) float32 points in the sensor frame.
         n_touched: cells that the scan touched.
         layers: state, altered.
         empty: layers of one unknown cell.
@@ -213,12 +213,16 @@ def clean_up(
         Cells that lost their height or their top.
     """
     highest = _set_limits(layers, scan, rules, window, scratch)
-    common = (flat, n_touched, highest, layers, scan, window, scratch)
+
+    def follow(axis: int) -> int:
+        out = scratch.flagged[axis]
+        return int(cast(axis, flat, n_touched, highest, layers, scan, window, scratch, out))
+
     if n_touched > ALONE and _helper is not None:
-        other = _helper.submit(cast, 0, *common, scratch.flagged[0])
-        counts = cast(1, *common, scratch.flagged[1]), other.result()
+        other = _helper.submit(follow, 0)
+        counts = follow(1), other.result()
     else:
-        counts = cast(1, *common, scratch.flagged[1]), cast(0, *common, scratch.flagged[0])
+        counts = follow(1), follow(0)
     rest = (layers, empty, scan, rules, window, scratch, bounds)
     return sum(
         int(_judge_all(scratch.flagged[axis, :count], axis, *rest))

@@ -199,7 +199,7 @@ def clean_up(
     rows, where there are two cores and enough rays.
 
     Args:
-        flat: (3 * n,) float32 points in the sensor frame.
+        flat: (3 * n,) float32 points in the sensor frame, metres.
         n_touched: cells that the scan touched.
         layers: state, altered.
         empty: layers of one unknown cell.

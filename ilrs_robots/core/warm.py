@@ -15,7 +15,9 @@ def mapping() -> None:
 
 
 def navigation() -> None:
-    """Kernels of cost map, planner and navigator."""
+    """Kernels of cost map, planner, navigator and of the prior terrain that they read."""
     from ilrs_robots.core.control import navigator
+    from ilrs_robots.core.terrain import dem
 
     navigator.warm_up()
+    dem.warm_up()

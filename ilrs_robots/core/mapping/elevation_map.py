@@ -291,7 +291,9 @@ def _checked(xyz: Float32Array, intensity: Float32Array | None) -> Float32Array:
 
 def warm_up() -> None:
     """Compile the kernels for the types in use."""
-    small = ElevationMap(ElevationMapConfig(size_cells=8))
-    points = np.array([[1.0, 1.0, 1.0], [-9.0, -9.0, -9.0]], np.float32)
+    small = ElevationMap(ElevationMapConfig(size_cells=32))
+    points = np.array([[1.0, 1.0, -1.0], [-1.0, 1.0, -1.0], [-9.0, -9.0, -9.0]], np.float32)
     for stamp in range(2):
-        small.update(points, np.eye(4), stamp, intensity=np.ones(2, np.float32))
+        report = small.update(points, np.eye(4), stamp, intensity=np.ones(3, np.float32))
+    if not report.cells_touched:
+        raise AssertionError("a warm-up that touches no cell leaves kernels cold")

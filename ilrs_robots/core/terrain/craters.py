@@ -140,7 +140,7 @@ def craters_height(
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def collect(
     classes: np.ndarray, seeds: np.ndarray, law: np.ndarray, given: np.ndarray,
     box: np.ndarray, margin: float, records: np.ndarray,

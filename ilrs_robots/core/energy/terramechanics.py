@@ -26,7 +26,7 @@ from ilrs_robots.core.types import FloatArray
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _ITERATIONS: Final = 100
-_TOLERANCE: Final = 1e-12
+_TOLERANCE: Final = 1e-11
 """Of the load."""
 
 
@@ -63,7 +63,8 @@ def contact_forces(
         for k in range(_NODES.size):
             a = middle + half * _NODES[k]
             like = a if part == 0 else entry - (a - leave) * back
-            normal = modulus * max(math.cos(like) - math.cos(entry), 0.0) ** soil[4]
+            normal = max(math.cos(like) - math.cos(entry), 0.0)
+            normal = modulus * (normal if soil[4] == 1.0 else normal ** soil[4])
             sheared = radius * (entry - a - per_turn * (math.sin(entry) - math.sin(a)))
             shear = (soil[0] + normal * soil[1]) * (1.0 - math.exp(-abs(sheared) / soil[5]))
             shear = shear if sheared >= 0.0 else -shear

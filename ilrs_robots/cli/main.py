@@ -13,6 +13,7 @@ from ilrs_robots.cli.demo import demo
 from ilrs_robots.cli.docs import docs
 from ilrs_robots.cli.goal import goal
 from ilrs_robots.cli.sim import sim
+from ilrs_robots.cli.terrain_show import terrain
 from ilrs_robots.cli.worlds import site
 from ilrs_robots.core.errors import IlrsError
 
@@ -28,6 +29,7 @@ cli.add_command(demo)
 cli.add_command(docs)
 cli.add_command(goal)
 cli.add_command(site)
+cli.add_command(terrain)
 
 
 def main() -> int:

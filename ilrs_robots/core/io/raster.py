@@ -136,6 +136,8 @@ def _of_gdal(data: Any, path: Path, band: int) -> Raster:
         from rasterio.windows import Window
 
         raw = data.read(band, window=Window(col0, row0, cols, rows), masked=True)
+        if raw.dtype == np.float32 and (scale, offset) == (1.0, 0.0):
+            return np.asarray(np.ma.filled(raw, np.nan), dtype=np.float32)
         heights = np.ma.filled(raw.astype(np.float64), np.nan)
         with np.errstate(over="ignore"):
             return np.asarray(heights * scale + offset, dtype=np.float32)

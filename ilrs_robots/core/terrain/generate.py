@@ -43,6 +43,8 @@ _TOLERANCE: Final = 0.03
 _P95_TOLERANCE: Final = 0.07
 _ROUNDS: Final = 5
 _DRAWS: Final = 8
+_SMALLEST_M: Final = 640.0
+"""Over less ground percentiles mean little: a smaller window is the middle of so much."""
 _LARGEST_SAMPLES: Final = 2_000_000_000
 
 
@@ -51,7 +53,7 @@ class GenerateConfig:
     """What is made."""
 
     seed: int = param(1, doc="seed of everything", low=0)
-    size_m: float = param(1000.0, doc="edge", unit="m", low=160.0, high=40_000.0)
+    size_m: float = param(1000.0, doc="edge", unit="m", low=10.0, high=40_000.0)
     posting_m: float = param(5.0, doc="distance between samples", unit="m", low=0.02, high=100.0)
     median_slope_deg: float = param(
         4.3, doc="median slope at 5 m (at the posting, if that is coarser)", unit="deg",
@@ -93,17 +95,26 @@ def generate(settings: GenerateConfig) -> Surface:
     spec = settings.grid
     base_m = max(settings.posting_m, BASELINE_M)
     fine = settings.posting_m < BASELINE_M
-    n = math.ceil(spec.rows * spec.resolution_m / base_m - 1e-9) + (2 if fine else 0)
+    n = math.ceil(max(spec.rows * spec.resolution_m, _SMALLEST_M) / base_m - 1e-9) + 2 * fine
+    n += 0 if fine else (n - spec.rows) % 2
     for draw in range(_DRAWS):
         seed = settings.seed if draw == 0 else int(stream(settings.seed, f"draw {draw}") >> 1)
         surface = _adjusted(settings, seed, n * base_m, base_m, fine)
         if surface is not None:
-            return surface
+            return surface if fine else _cropped(surface, spec)
     raise TerrainError(
         f"seed {settings.seed}: none of {_DRAWS} draws has slopes of "
         f"{settings.median_slope_deg:g} and {settings.p90_slope_deg:g} deg (median, p90) within "
         f"{100 * _TOLERANCE:g} % and a 95th percentile near {REFERENCE_P95_RATIO:g} times the 90th"
     )
+
+
+def _cropped(surface: Surface, spec: GridSpec) -> Surface:
+    """The middle of a DEM that is larger than the grid by the same number of cells all around."""
+    dem = surface.dem
+    cut = (dem.spec.rows - spec.rows) // 2
+    heights = dem.heights_m[cut : cut + spec.rows, cut : cut + spec.cols]
+    return Surface(Dem(heights, spec, None, dem.provenance), surface.seed, surface.config)
 
 
 def _adjusted(

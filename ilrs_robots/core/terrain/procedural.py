@@ -20,9 +20,8 @@ import math
 import numpy as np
 
 from ilrs_robots.core.errors import TerrainError
-from ilrs_robots.core.terrain.craters import EXTENT, SHARP, crater_records, stamp
+from ilrs_robots.core.terrain.craters import EXTENT, SHARP, records_of, stamp
 from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.terrain.features import Crater
 from ilrs_robots.core.terrain.hashing import stream
 from ilrs_robots.core.types import FloatArray, GridSpec
 
@@ -171,7 +170,7 @@ def _craters(
     keep = ~(near & (diameter > 0.6 * _CENTRE_M))
     if equilibrium_m > 0.0:
         share = np.maximum(diameter / equilibrium_m, 1.0) ** -_STEEPER
-        keep &= rng.uniform(size=count) < share
+        keep &= rng.spawn(1)[0].uniform(size=count) < share  # what follows stays the same
     return _records(xy[keep], diameter[keep], ratio[keep])
 
 
@@ -188,12 +187,8 @@ def _big(rng: np.random.Generator, size_m: float) -> FloatArray:
 
 
 def _records(xy_m: FloatArray, diameter_m: FloatArray, ratio: FloatArray) -> FloatArray:
-    return crater_records(
-        tuple(
-            Crater(float(x), float(y), float(d), float(d * r), 0.08)
-            for (x, y), d, r in zip(xy_m, diameter_m, ratio, strict=True)
-        )
-    )
+    rims = np.full(len(diameter_m), 0.08)
+    return records_of(np.column_stack((xy_m, diameter_m, diameter_m * ratio, rims)))
 
 
 def _solve(

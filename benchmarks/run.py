@@ -18,7 +18,7 @@ from rich.progress import Progress
 from ilrs_robots.nodes.runtime import keep_freed_memory
 
 HERE = Path(__file__).resolve().parent
-MODULES = ("cloud_and_map", "planning", "sim_speed", "dds_latency")
+MODULES = ("cloud_and_map", "planning", "sim_speed", "dds_latency", "terrain")
 TABLE = HERE.parent / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 

@@ -193,12 +193,12 @@ def _state(state_dir: Path | None) -> dict[str, ParameterValue]:
 
 
 def chosen_robots(site: SiteConfig, robots: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Names of the robots to run: those asked for, or all of the site.
+    """Names of the robots to run: those asked for, or those that the site runs by default.
 
     Raises:
         ConfigError: none is left, the site does not have one of them, or one is named twice.
     """
-    chosen = robots or tuple(r.name for r in site.robots)
+    chosen = robots or site.run_by_default
     if not chosen:
         raise ConfigError(f"site {site.name!r} has no robots")
     for name in chosen:

@@ -18,3 +18,13 @@ def navigation() -> None:
     from ilrs_robots.core.control import navigator
 
     navigator.warm_up()
+
+
+def power() -> None:
+    """Kernels of drive energy, links and light."""
+    from ilrs_robots.core.energy import drive
+    from ilrs_robots.core.environment import links, sight
+
+    drive.warm_up()
+    links.warm_up()
+    sight.warm_up()

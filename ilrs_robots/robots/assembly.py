@@ -17,7 +17,9 @@ from ilrs_robots.core.paths import share_dir
 from ilrs_robots.robots.site import SiteConfig
 
 PACKAGE: Final = "ilrs_robots"
-ROBOT_NODES: Final = ("state_publisher", "localization", "terrain_mapping", "navigation")
+ROBOT_NODES: Final = (
+    "state_publisher", "localization", "terrain_mapping", "navigation", "power",
+)  # fmt: skip
 """Nodes of one vehicle that share a process by default."""
 
 ParameterValue = str | bool | int | float

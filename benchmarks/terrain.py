@@ -53,7 +53,7 @@ def whole_command(size_m: float, posting_m: float) -> dict[str, Any]:
             raise RuntimeError(f"ilrs terrain generate ended with {child.returncode}")
     cells = round(size_m / posting_m) ** 2
     return {
-        "work": f"ilrs terrain generate {size_m:g} m at {posting_m:g} m, {cells:.0e} cells, a file",
+        "work": f"ilrs terrain generate {size_m:g} m at {posting_m:g} m, {cells:.0e} cells, file",
         "ours_s": round(wall, 2),
         "cpu_s": round(used.ru_utime + used.ru_stime, 2),
         "memory_gb": round(used.ru_maxrss * 1024 / 1e9, 2),

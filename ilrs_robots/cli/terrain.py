@@ -226,7 +226,9 @@ def require_other(source: Path, output: Path) -> None:
 def say_written(path: Path, dem: Any) -> None:
     """One line about a DEM that was written."""
     spec = dem.spec
-    console.print(f"{path}: {spec.rows} x {spec.cols} samples every {spec.resolution_m:g} m")
+    console.print(
+        f"{path}: {spec.rows} x {spec.cols} samples every {spec.resolution_m:g} m", soft_wrap=True
+    )
 
 
 def say_slopes(path: Path, slopes: Any) -> None:
@@ -236,5 +238,6 @@ def say_slopes(path: Path, slopes: Any) -> None:
         f"{path}: {slopes.samples} samples, heights {slopes.low_m:.2f} to {slopes.high_m:.2f} m; "
         f"slopes at {slopes.resolution_m * slopes.block:g} m: median {table['p50_deg']:.1f}, "
         f"p90 {table['p90_deg']:.1f}, p95 {table['p95_deg']:.1f}, largest {table['max_deg']:.1f} "
-        "deg"
+        "deg",
+        soft_wrap=True,
     )

@@ -50,7 +50,8 @@ def _print(source: Path, told: dict[str, Any]) -> None:
     console.print(
         f"{source}: {told['rows']} x {told['cols']} samples every {told['posting_m']:g} m, "
         f"{place}\nheights {told['low_m']:.2f} to {told['high_m']:.2f} m, "
-        f"{told['no_data_samples']} samples without a height"
+        f"{told['no_data_samples']} samples without a height",
+        soft_wrap=True,
     )
     table = Table("slopes, deg", "median", "p90", "p95", "largest", "over 15", "over 20")
     for baseline, row in told["slopes_by_baseline_m"].items():
@@ -98,7 +99,8 @@ def render(
     console.print(
         f"{output}: {drawn.pixels.shape[1]} x {drawn.pixels.shape[0]} pixels; the Sun at azimuth "
         f"{math.degrees(drawn.azimuth_rad):.2f} deg, elevation "
-        f"{math.degrees(drawn.elevation_rad):.2f} deg; {100 * drawn.lit_share:.1f} % lit"
+        f"{math.degrees(drawn.elevation_rad):.2f} deg; {100 * drawn.lit_share:.1f} % lit",
+        soft_wrap=True,
     )
     return 0
 
@@ -136,5 +138,5 @@ def bake(
     for word, names in (("made", done.made), ("kept", done.kept)):
         if names:
             console.print(f"{word}: {', '.join(names)}")
-    console.print(f"{done.folder}\n{done.heightmap}")
+    console.print(f"{done.folder}\n{done.heightmap}", soft_wrap=True)
     return 0

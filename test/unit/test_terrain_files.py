@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -342,6 +343,8 @@ def test_the_whole_product_is_averaged_and_surveyed_in_four_gigabytes(tmp_path: 
     )
     assert done.returncode == 0, done.stderr + done.stdout
     assert float(np.nanmax(read_geotiff(output).heights_m)) == 123.0
-    done = in_four_gigabytes("terrain", "info", str(source))
+    done = in_four_gigabytes("terrain", "info", str(source), "--json")
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "40000 x 40000" in done.stdout
+    told = json.loads(done.stdout)
+    assert (told["rows"], told["high_m"]) == (40_000, 123.0)
+    assert told["no_data_samples"] == 40_000**2 - 512**2

@@ -104,6 +104,24 @@ def test_strips_from_the_north_are_the_whole_grid() -> None:
         np.testing.assert_allclose(np.concatenate(parts[::-1]), whole, atol=1e-5)
 
 
+def test_rocks_cluster_on_the_ejecta_of_fresh_craters_and_leave_old_ones_alone() -> None:
+    surface = generate(GenerateConfig(seed=3, posting_m=0.1))
+    half = 480.0
+    rocks = surface.rocks(-half, -half, half, half)
+    fields = [b for b in surface.features.block_fields if b.k > 0.02 and abs(b.x_m) < 400.0]
+    fields = [b for b in fields if abs(b.y_m) < 400.0]
+    assert len(fields) >= 3
+    everywhere = len(rocks) / (2.0 * half) ** 2
+    for b in fields:
+        away = np.hypot(*(rocks.centre_m[:, :2] - (b.x_m, b.y_m)).T)
+        on_rim = (away > b.hole_radius_m) & (away < 0.5 * b.radius_m)
+        area = math.pi * (0.25 * b.radius_m**2 - b.hole_radius_m**2)
+        assert on_rim.sum() / area > 1.5 * everywhere
+    bare = replace(SurfaceConfig(), ejecta_k=0.0)
+    plain = generate(GenerateConfig(seed=3, posting_m=0.1, detail=bare))
+    assert plain.features.block_fields == ()
+
+
 def test_written_terrain_holds_its_rocks_or_lists_them(tmp_path: Path) -> None:
     settings = GenerateConfig(seed=6, size_m=200.0, posting_m=0.5)
     surface = generate(settings)

@@ -1,12 +1,13 @@
 """Procedural terrain down to centimetres whose slopes at 5 m are those that LOLA saw.
 
-``procedural_dem`` gives fractal ground with craters of 20 m and more, ``Surface`` the smaller
+``procedural_terrain`` gives fractal ground with craters of 20 m and more, ``Surface`` the smaller
 craters, roughness and rocks. The detail steepens the ground a little, so the DEM's own slopes are
 adjusted until the sum, averaged over footprints of 5 m, has the percentiles that are wanted.
 
 Crater law: N(> D) = 0.02 D^-2 per square metre throughout, 1.3 % of geometric saturation
 (1.54 D^-2), as in the steady state of small craters, 1 to 10 %; above the equilibrium diameter, if
-one is given, N falls as D^-2.8. Rims, depths and ages: ``craters``. Rocks: ``rock_sources``.
+one is given, N falls as D^-2.8. Rims, depths and ages: ``craters``. Rocks: ``rock_sources``,
+clustered on the ejecta of fresh craters of any size.
 
 Reference: Gault 1970, Radio Sci. 5, 273 (geometric saturation); Xiao and Werner 2015, J. Geophys.
 Res. Planets 120, 2277 (equilibrium at 1 to 10 % of it); Moore et al. 1980 (production D^-2.8).
@@ -23,18 +24,21 @@ import numpy as np
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import TerrainError
+from ilrs_robots.core.terrain.craters import DEPTH
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.detail import detail_config
-from ilrs_robots.core.terrain.features import SurfaceConfig
+from ilrs_robots.core.terrain.features import BlockField, Features, SurfaceConfig
 from ilrs_robots.core.terrain.hashing import stream
 from ilrs_robots.core.terrain.procedural import (
     CRATER_DENSITY_M2,
+    DEPTH_RATIOS,
     SMALLEST_CRATER_M,
-    procedural_dem,
+    procedural_terrain,
 )
+from ilrs_robots.core.terrain.rock_sources import EJECTA_REACH
 from ilrs_robots.core.terrain.slopes import SlopeStatistics, slope_statistics
 from ilrs_robots.core.terrain.surface import Surface
-from ilrs_robots.core.types import GridSpec
+from ilrs_robots.core.types import FloatArray, GridSpec
 
 BASELINE_M: Final = 5.0
 REFERENCE_P95_RATIO: Final = 1.34
@@ -45,6 +49,7 @@ _ROUNDS: Final = 5
 _DRAWS: Final = 8
 _SMALLEST_M: Final = 640.0
 """Over less ground percentiles mean little: a smaller window is the middle of so much."""
+_LEAST_COVER: Final = 0.002  # fewer rocks than this are lost among those of the background
 _LARGEST_SAMPLES: Final = 2_000_000_000
 
 
@@ -124,11 +129,11 @@ def _adjusted(
     wanted = np.array([settings.median_slope_deg, settings.p90_slope_deg])
     asked = wanted.copy()
     for _ in range(_ROUNDS):
-        dem = procedural_dem(
+        dem, records = procedural_terrain(
             seed, size_m, posting_m, float(asked[0]), float(asked[1]),
             equilibrium_m=settings.equilibrium_m,
         )  # fmt: skip
-        surface = _with_detail(dem, settings, fine)
+        surface = _with_detail(dem, records, settings, fine)
         seen = slopes_at_baseline(surface, posting_m) if fine else _own(dem)
         p50, p90, p95 = (seen.percentile_deg(p) for p in (50.0, 90.0, 95.0))
         ratio = wanted / (p50, p90)
@@ -144,13 +149,27 @@ def _own(dem: Dem) -> SlopeStatistics:
     return slope_statistics(dem.heights_m, dem.spec.resolution_m)
 
 
-def _with_detail(dem: Dem, settings: GenerateConfig, fine: bool) -> Surface:
+def _with_detail(dem: Dem, records: FloatArray, settings: GenerateConfig, fine: bool) -> Surface:
     provenance = _provenance(settings)
     dem = Dem(dem.heights_m, dem.spec, None, provenance)
     if not fine:
         return Surface(dem, settings.seed, settings.detail)
     detail = replace(detail_config(dem, settings.detail), crater_max_m=SMALLEST_CRATER_M)
-    return Surface(dem, settings.seed, detail)
+    return Surface(dem, settings.seed, detail, Features((), _ejecta(records, detail)))
+
+
+def _ejecta(records: FloatArray, detail: SurfaceConfig) -> tuple[BlockField, ...]:
+    """Rocks around the DEM's own craters, denser the fresher; none around the older half."""
+    fresh, old = DEPTH_RATIOS
+    found = []
+    for x, y, radius, depth in records[:, : DEPTH + 1].tolist():
+        strength = 2.0 * (depth / (2.0 * radius) - old) / (fresh - old) - 1.0
+        cover = strength * detail.ejecta_k
+        if cover > _LEAST_COVER:
+            reach = min(2.0 * radius * EJECTA_REACH, 500.0)
+            hole = min(0.8 * radius, 0.5 * reach)
+            found.append(BlockField(x, y, reach, cover, hole, detail.rock_min_m))
+    return tuple(found)
 
 
 def _provenance(settings: GenerateConfig) -> dict[str, Any]:

@@ -32,12 +32,13 @@ CRATER_DENSITY_M2 = 0.02
 """Craters above 1 m per square metre, N(> D) ~ D^-2; those of a LOLA tile look sparse."""
 SMALLEST_CRATER_M = 20.0
 """Smaller ones are left to ``Surface``."""
+DEPTH_RATIOS = (0.14, 0.03)
+"""Depth / diameter, new and old, as seen at 5 m posting."""
 
 _HURST = 1.0
 _PATCH_M = 120.0  # size of the rougher and the smoother places
 _UNEVEN = 0.3  # contrast between them, in log
 _STEEPER = 0.8  # by which the exponent of the production law exceeds that of the steady state
-_DEPTHS = (0.14, 0.03)  # depth / diameter, new and old, as seen at 5 m posting
 _CENTRE_M = 130.0  # radius of the ground that is kept drivable
 _CENTRE_DEPTH = 0.05  # deepest depth / diameter of the craters that reach into it
 _BIG = 9  # degraded craters of a tenth to three tenths of the edge, around the middle
@@ -54,6 +55,21 @@ def procedural_dem(
     *,
     equilibrium_m: float = 0.0,
 ) -> Dem:
+    """Make a square DEM around the origin; see ``procedural_terrain``."""
+    return procedural_terrain(
+        seed, size_m, resolution_m, median_slope_deg, p90_slope_deg, equilibrium_m=equilibrium_m
+    )[0]
+
+
+def procedural_terrain(
+    seed: int,
+    size_m: float = 1280.0,
+    resolution_m: float = 5.0,
+    median_slope_deg: float = REFERENCE_SLOPES_DEG[0],
+    p90_slope_deg: float = REFERENCE_SLOPES_DEG[1],
+    *,
+    equilibrium_m: float = 0.0,
+) -> tuple[Dem, FloatArray]:
     """Make a square DEM around the origin.
 
     Args:
@@ -65,6 +81,9 @@ def procedural_dem(
             field without craters is steeper already.
         equilibrium_m: diameter above which there are fewer craters than in the steady state,
             N(> D) ~ D^-2.8; 0 for none.
+
+    Returns:
+        The DEM, and its craters of 20 m and more but for the few big ones: (N, 10) records.
 
     Raises:
         TerrainError: size, posting or slopes cannot be used.
@@ -79,10 +98,8 @@ def procedural_dem(
     spec = GridSpec(-half, -half, resolution_m, n, n)
     base = _base(rng, n, resolution_m)
     layers = [base]
-    for records in (
-        _craters(rng, size_m, max(SMALLEST_CRATER_M, 4.0 * resolution_m), equilibrium_m),
-        _big(rng, size_m),
-    ):
+    craters = _craters(rng, size_m, max(SMALLEST_CRATER_M, 4.0 * resolution_m), equilibrium_m)
+    for records in (craters, _big(rng, size_m)):
         layers.append(np.zeros((n, n)))
         stamp(layers[-1], -half, -half, resolution_m, records)
     heights = _solve(layers, resolution_m, median_slope_deg, p90_slope_deg)
@@ -95,7 +112,7 @@ def procedural_dem(
         "median_slope_deg": median_slope_deg,
         "p90_slope_deg": p90_slope_deg,
     }
-    return Dem(heights.astype(np.float32), spec, None, provenance)
+    return Dem(heights.astype(np.float32), spec, None, provenance), craters
 
 
 def _samples(size_m: float, resolution_m: float) -> int:
@@ -163,7 +180,7 @@ def _craters(
     count = rng.poisson(CRATER_DENSITY_M2 * (low - high) * (2.0 * reach) ** 2)
     diameter = (low - rng.uniform(size=count) * (low - high)) ** -0.5
     xy = rng.uniform(-reach, reach, (count, 2))
-    fresh, old = _DEPTHS
+    fresh, old = DEPTH_RATIOS
     ratio = fresh * (old / fresh) ** (rng.uniform(size=count) ** 0.55)
     near = np.hypot(xy[:, 0], xy[:, 1]) - diameter < _CENTRE_M
     ratio = np.where(near, np.minimum(ratio, _CENTRE_DEPTH), ratio)

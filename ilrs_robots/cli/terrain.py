@@ -112,7 +112,8 @@ def import_(
 @terrain.command()
 @OUTPUT
 @SEED
-@click.option("--size", default=1000.0, show_default=True, help="Edge, metres.")
+@click.option("--size", default=1000.0, show_default=True,
+              help="Edge, metres; less than 640 is the drivable middle of 640.")  # fmt: skip
 @click.option("--posting", default=5.0, show_default=True, help="Below 5: with detail, metres.")
 @click.option("--median-slope", default=4.3, show_default=True, help="At 5 m, degrees.")
 @click.option("--p90-slope", default=10.0, show_default=True, help="At 5 m, degrees.")

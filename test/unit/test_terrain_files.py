@@ -130,6 +130,15 @@ def test_pds3_in_its_variants_is_the_same_ground(
     assert dem.spec.bounds_m == (-1600.0, -1600.0, 1600.0, 1600.0)
 
 
+def test_pds3_with_the_label_in_front_of_the_image(tmp_path: Path) -> None:
+    label = pds(tmp_path).read_text().replace('^IMAGE                    = "TEST.IMG"',
+                                              "^IMAGE                    = 41")  # fmt: skip
+    one = tmp_path / "ATTACHED.IMG"
+    one.write_bytes(label.encode().ljust(40 * 80) + COUNTS.tobytes())
+    dem = read_geotiff(one)
+    np.testing.assert_array_equal(dem.heights_m, 0.5 * COUNTS[::-1].astype(np.float32))
+
+
 def test_pds3_missing_constant_is_unknown(tmp_path: Path) -> None:
     data = COUNTS.copy()
     data[3, 4] = -32768

@@ -15,7 +15,12 @@ from ilrs_robots.core.io.surface_files import rocks_path, write_surface
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.detail import detail_config, deviation_m
 from ilrs_robots.core.terrain.generate import GenerateConfig, generate, slopes_at_baseline
-from ilrs_robots.core.terrain.procedural import procedural_dem
+from ilrs_robots.core.terrain.procedural import (
+    CRATER_DENSITY_M2,
+    DEPTH_RATIOS,
+    _craters,
+    procedural_dem,
+)
 from ilrs_robots.core.terrain.refine import refined
 from ilrs_robots.core.terrain.slopes import slope_statistics
 from ilrs_robots.core.terrain.strips import strips_from_north, surface_strips
@@ -70,11 +75,26 @@ def test_other_slopes_can_be_asked_for() -> None:
         generate(replace(settings, median_slope_deg=5.0))
 
 
+def test_the_dems_own_craters_keep_the_size_law_and_their_depths() -> None:
+    records = _craters(np.random.default_rng(11), 4000.0, 20.0, 0.0)
+    inside = (np.abs(records[:, :2]) < 2000.0).all(axis=1)
+    away = np.hypot(records[:, 0], records[:, 1]) > 400.0  # the middle is kept drivable
+    found = records[inside & away]
+    diameter, area = 2.0 * found[:, 2], 4000.0**2 - math.pi * 400.0**2
+    for limit in (20.0, 40.0, 80.0):
+        expected = CRATER_DENSITY_M2 * (limit**-2 - 500.0**-2) * area
+        assert abs((diameter > limit).sum() - expected) < 4.0 * math.sqrt(expected)
+    ratio = found[:, 3] / diameter
+    assert DEPTH_RATIOS[1] <= ratio.min() + 1e-9
+    assert ratio.max() <= DEPTH_RATIOS[0] + 1e-9
+    assert 0.03 < np.median(ratio) < 0.08  # most are old
+
+
 def test_above_the_equilibrium_diameter_craters_are_fewer() -> None:
     """The same draws, thinned: ground changes only where large craters have gone."""
-    one = procedural_dem(5, 2560.0)
-    same = procedural_dem(5, 2560.0, equilibrium_m=1e4)
-    fewer = procedural_dem(5, 2560.0, equilibrium_m=30.0)
+    one = procedural_dem(5, 1280.0)
+    same = procedural_dem(5, 1280.0, equilibrium_m=1e4)
+    fewer = procedural_dem(5, 1280.0, equilibrium_m=30.0)
     np.testing.assert_array_equal(one.heights_m, same.heights_m)
     assert np.abs(one.heights_m - fewer.heights_m).max() > 1.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -24,9 +25,12 @@ SITES = ("shackleton", "shackleton_2050", "mare", "far_side")
 MINUTE_S = 60
 
 
+load_once = functools.lru_cache(maxsize=4)(load_site)
+
+
 def minute(site_name: str, names: tuple[str, ...]):
     """Drive for a minute; gives the world's truth and the power of each vehicle."""
-    site, terrain = load_site(site_name)
+    site, terrain = load_once(site_name)
     placed = [site.robot(name) for name in names]
     robots = [SimRobot(p.name, p.load_model(), p.x_m, p.y_m, p.yaw_rad) for p in placed]
     powers = {p.name: PowerStep(p.name, p.load_model(), site, terrain.prior) for p in placed}
@@ -86,7 +90,7 @@ def test_the_default_of_the_main_base_is_one_rover_and_the_others_may_be_named()
 
 @pytest.mark.parametrize(("site_name", "direct"), [("mare", True), ("far_side", False)])
 def test_the_earth_is_reached_directly_in_the_mare_and_never_on_the_far_side(site_name, direct):
-    site, terrain = load_site(site_name)
+    site, terrain = load_once(site_name)
     power = PowerStep("r", load_robot("long_range"), site, terrain.prior)
     pose = se3.from_rpy(np.array([0.0, 0.0, 0.0]), (0.0, 0.0, 0.0))
     routes = [power.step(hour * 3600.0, pose, 0.0).earth for hour in range(24)]

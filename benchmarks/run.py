@@ -24,6 +24,7 @@ MODULES = (
     "messages",
     "planning",
     "environment",
+    "terrain",
     "sim_speed",
     "dds_latency",
 )

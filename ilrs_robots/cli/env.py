@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ilrs_robots.core.environment.site_maps import SiteMap
     from ilrs_robots.core.terrain.dem import Dem
 
-WHAT = ("lit", "earth", "psr", "temperature")
+WHAT = ("lit", "earth", "psr", "temperature", "link")
 
 
 @click.group()
@@ -102,7 +102,7 @@ def map_command(
     observer: float | None,
     far: Path | None,
 ) -> int:
-    """Draw light, sight of the Earth, permanent shadow or temperature: PNG and GeoTIFF."""
+    """Draw light, sight of the Earth, permanent shadow, temperature or links: PNG, GeoTIFF."""
     from ilrs_robots.core.environment.ephemeris import utc_seconds
     from ilrs_robots.core.environment.site_maps import MapRequest, SitePlace, make_map
     from ilrs_robots.robots.site import load_site
@@ -116,8 +116,16 @@ def map_command(
         config.name, math.radians(config.latitude_deg), math.radians(config.longitude_deg),
         utc_seconds(config.epoch) if wanted is None else wanted,
     )  # fmt: skip
+    dem = terrain.surface.dem
     with _progress() as show:
-        found = make_map(request, place, terrain.surface.dem, show)
+        if what == "link":
+            from ilrs_robots.robots.site_links import site_link_picture
+
+            found = site_link_picture(
+                config, dem, place.utc_s, lambda done, total: show("links", done, total)
+            )
+        else:
+            found = make_map(request, place, dem, show)
     for path in _write(found, terrain.surface.dem, out, f"{config.name}_{what}"):
         console.print(f"written: {path}")
     return 0

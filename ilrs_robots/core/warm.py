@@ -21,3 +21,13 @@ def navigation() -> None:
 
     navigator.warm_up()
     dem.warm_up()
+
+
+def power() -> None:
+    """Kernels of drive energy, links and light."""
+    from ilrs_robots.core.energy import drive
+    from ilrs_robots.core.environment import links, sight
+
+    drive.warm_up()
+    links.warm_up()
+    sight.warm_up()

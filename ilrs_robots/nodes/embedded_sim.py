@@ -76,7 +76,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         if self._rtf < 0.0:
             raise ConfigError(f"real_time_factor = {self._rtf}: must be 0 or more")
         site, terrain = load_site(site_name, seed=seed)
-        chosen = [n for n in names.split(",") if n] or [r.name for r in site.robots]
+        chosen = [n for n in names.split(",") if n] or list(site.run_by_default)
         models = {name: site.robot(name).load_model() for name in chosen}
         self._kept = KeptState.of(self, "world")
         robots = self._places(site, models)

@@ -74,7 +74,7 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
         ground_m = float(declare_one(self, "ground_m", 0.0, "height of the site's ground [m]"))
         fallback = bool(declare_one(self, "lidar_fallback", False, "cast the lidars' rays here"))
         site = read_site(site_name)
-        self._robots = [n for n in names.split(",") if n] or [r.name for r in site.robots]
+        self._robots = [n for n in names.split(",") if n] or list(site.run_by_default)
         self._time_ns, self._clock_ns = 0, -CLOCK_PERIOD_NS
         self._clock_out = self.create_publisher(Clock, "/clock", qos.STATE)
         self.create_subscription(Clock, FAST_CLOCK, self._on_clock, qos.SENSOR)

@@ -11,6 +11,7 @@ from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.nodes.localization import LocalizationNode
 from ilrs_robots.nodes.navigation import NavigationNode
 from ilrs_robots.nodes.parameters import declare_one
+from ilrs_robots.nodes.power import PowerNode
 from ilrs_robots.nodes.runtime import run
 from ilrs_robots.nodes.state_publisher import StatePublisherNode
 from ilrs_robots.nodes.terrain_mapping import TerrainMappingNode
@@ -30,6 +31,7 @@ def make_nodes() -> list[Node]:
         "localization": LocalizationNode,
         "terrain_mapping": lambda: TerrainMappingNode(listener),
         "navigation": lambda: NavigationNode(listener),
+        "power": lambda: PowerNode(listener),
     }
     unknown = [name for name in names if name not in makers]
     if unknown or not names:

@@ -22,6 +22,7 @@ from ilrs_robots.replay import metrics
 from ilrs_robots.replay.bag import Bag, BagError
 from ilrs_robots.replay.evaluation import EvaluationConfig, MapComparison, RunEvaluation
 from ilrs_robots.replay.metrics import GridFunction
+from ilrs_robots.replay.power_track import power_series
 from ilrs_robots.replay.tracks import (
     DiagnosticSeries,
     GridMapSample,
@@ -299,6 +300,7 @@ def _matrix(pose: tuple[FloatArray, FloatArray]) -> FloatArray:
 # -- machine -----------------------------------------------------------------------------------
 def _judge_diagnostics(run: RunEvaluation, bag: Bag) -> None:
     series = read_diagnostics(bag)
+    run.power = power_series(series.get(f"{run.robot}/power"))
     latencies = {name: one.numbers("latency_p95_ms") for name, one in series.items()}
     found = {name: float(np.median(values)) for name, values in latencies.items() if values.size}
     if found:

@@ -107,6 +107,7 @@ class RunEvaluation:
     maps: list[MapComparison] = field(default_factory=list)
     plans_xy_m: list[FloatArray] = field(default_factory=list)
     traversability: OccupancySample | None = None
+    power: dict[str, FloatArray] = field(default_factory=dict)
     terrain_spec: GridSpec | None = None
     terrain_m: FloatArray | None = None
 

@@ -18,7 +18,9 @@ from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.site import SiteConfig
 
 PACKAGE: Final = "ilrs_robots"
-ROBOT_NODES: Final = ("state_publisher", "localization", "terrain_mapping", "navigation")
+ROBOT_NODES: Final = (
+    "state_publisher", "localization", "terrain_mapping", "navigation", "power",
+)  # fmt: skip
 """Nodes of one vehicle that share a process by default."""
 
 ParameterValue = str | bool | int | float
@@ -144,7 +146,7 @@ def robot_processes(
         "autostart": autostart,
         **_state(state_dir),
     }
-    wanted = ROBOT_NODES if drives else ("state_publisher",)
+    wanted = ROBOT_NODES if drives else ("state_publisher", "power")
     nodes = tuple(n for n in wanted if state_publisher or n != "state_publisher")
     groups = [nodes] if composed and nodes else [(node,) for node in nodes]
     specs = [
@@ -199,12 +201,12 @@ def _state(state_dir: Path | None) -> dict[str, ParameterValue]:
 
 
 def chosen_robots(site: SiteConfig, robots: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Names of the robots to run: those asked for, or all of the site.
+    """Names of the robots to run: those asked for, or those that the site runs by default.
 
     Raises:
         ConfigError: none is left, the site does not have one of them, or one is named twice.
     """
-    chosen = robots or tuple(r.name for r in site.robots)
+    chosen = robots or site.run_by_default
     if not chosen:
         raise ConfigError(f"site {site.name!r} has no robots")
     for name in chosen:

@@ -7,6 +7,7 @@ from typing import Final
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
+from ilrs_robots.core.environment.surface_network import CommsConfig
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.paths import config_file, shown
 from ilrs_robots.robots.hopper_parts import (
@@ -21,6 +22,7 @@ from ilrs_robots.robots.parts import (
     TerrainLimitsConfig,
     VisualConfig,
 )
+from ilrs_robots.robots.power import PowerConfig
 from ilrs_robots.robots.rover_parts import (
     CrewConfig,
     LimitsConfig,
@@ -51,6 +53,8 @@ class RobotModel:
     imu: ImuConfig = param(doc="imu")
     star_tracker: StarTrackerConfig = param(doc="star tracker")
     joint_states: JointStatesConfig = param(doc="joint states")
+    power: PowerConfig = param(doc="sources, battery and loads")
+    comms: CommsConfig = param(doc="radios")
     visual: VisualConfig = param(doc="looks")
     range_sensors: dict[str, RangeSensorConfig] = param({}, doc="lidars and depth cameras besides")
 

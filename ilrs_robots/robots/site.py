@@ -22,6 +22,7 @@ from ilrs_robots.core.terrain.scenario import demo_scenario
 from ilrs_robots.core.terrain.surface import Surface, SurfaceConfig
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.model import RobotModel, load_robot
+from ilrs_robots.robots.power import BaseConfig
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,9 @@ class SiteConfig:
     robots: tuple[RobotPlacement, ...] = param(doc="robots of the site")
     goal_m: tuple[float, float] | None = param(None, doc="default goal in map", unit="m")
     structures: tuple[StructurePlacement, ...] = param((), doc="buildings of the base")
+    default_robots: tuple[str, ...] = param((), doc="run when none is named; none here: all")
+    network: str = param("earth_moon", doc="name of a file in config/networks")
+    base: BaseConfig = param(BaseConfig(), doc="power and radios")
 
     def __post_init__(self) -> None:
         """Check ranges, the epoch and that robot names are unique."""
@@ -109,6 +113,13 @@ class SiteConfig:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigError(f"two robots of the name {name!r}")
+        for name in self.default_robots:
+            self.robot(name)
+
+    @property
+    def run_by_default(self) -> tuple[str, ...]:
+        """Names of the robots that run when none is named."""
+        return self.default_robots or tuple(robot.name for robot in self.robots)
 
     @property
     def epoch(self) -> dt.datetime:

@@ -19,12 +19,18 @@ SNAP_M = 0.4
 class ContactConfig:
     """Wheel on regolith: a soft contact whose shear gives slip in proportion to the roll speed.
 
+    How much slip a wheel's traction costs is no parameter: it follows from the regolith and the
+    wheel (``core.energy.drive``).
+
     Reference: Janosi and Hanamoto 1961; for small slip s the mean shear over a contact of
     length l gives T / N = mu l s / (2 K), hence s = (2 K / (mu l)) T / N.
     """
 
     slip_compliance: float = param(
-        0.4, doc="slip ratio per traction over load at small slip", low=0.0, high=5.0
+        0.4,
+        doc="slip ratio per traction over load of a foot; that of a wheel follows from its soil",
+        low=0.0,
+        high=5.0,
     )
     parked_speed_mps: float = param(
         0.001,

@@ -10,6 +10,7 @@ import numpy as np
 from ilrs_robots.core.geometry.se3 import rpy_from_quat
 from ilrs_robots.core.types import FloatArray, VelocityCommand
 from ilrs_robots.robots.model import require_rover
+from ilrs_robots.robots.power import drive_model_of
 from ilrs_robots.robots.settings import wheel_drive_of
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.evaluation import Evaluation, wheel_load_n, wheel_slip
@@ -45,9 +46,11 @@ class Rover(Vehicle):
         self._wheel_geoms = [model.geom(f"{prefix}{n}").id for n in names]
         self._find_servos(prefix)
         load = rover.total_mass_kg * -model.opt.gravity[2] / len(self._places)
+        soil_slip = drive_model_of(rover.wheels, rover.total_mass_kg, rover.power.drive)
         self.contact = WheelContact(
-            model, prefix, wheels.names, wheels.radius_m, load, config.contact
-        )
+            model, prefix, wheels.names, wheels.radius_m, load, config.contact,
+            soil_slip.slip_compliance,
+        )  # fmt: skip
 
     def _find_servos(self, prefix: str) -> None:
         m = self._model

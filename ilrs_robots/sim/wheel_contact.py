@@ -64,7 +64,8 @@ class WheelContact:
     MuJoCo's friction at one contact creeps at (1 - d) A f / b, with impedance d, inverse mass A,
     friction force f and damping b. Setting (1 - d) A / b = C |omega| r / N gives a slip ratio of
     C f / N whatever the speed, and next to no creep at rest. A is taken from the contacts
-    themselves, so the number of contact points under a wheel does not matter.
+    themselves, so the number of contact points under a wheel does not matter. C of a wheel is the
+    secant of its slip curve on the regolith (``core.energy.drive``), that of a foot a parameter.
 
     Attributes:
         body_touches: how often the body has come to touch ground or rock.
@@ -74,10 +75,11 @@ class WheelContact:
 
     def __init__(
         self, model: mujoco.MjModel, prefix: str, wheels: tuple[str, ...], radius_m: float,
-        load_n: float, config: ContactConfig,
+        load_n: float, config: ContactConfig, slip_compliance: float | None = None,
     ) -> None:  # fmt: skip
         self._model, self._radius_m, self._config = model, radius_m, config
-        self._creep = config.slip_compliance / load_n * config.shear_damping_per_s
+        compliance = config.slip_compliance if slip_compliance is None else slip_compliance
+        self._creep = compliance / load_n * config.shear_damping_per_s
         self._wheel = np.full(model.ngeom, -1)
         self._wheel[[model.geom(f"{prefix}{n}").id for n in wheels]] = np.arange(len(wheels))
         self._kind = np.zeros(model.ngeom, dtype=np.int64)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ilrs_robots.replay.evaluation import RunEvaluation
-from ilrs_robots.view import report_grids, report_maps, report_plots, style
+from ilrs_robots.view import report_grids, report_maps, report_plots, report_power, style
 from ilrs_robots.view.report_html import Picture, page, title_of
 
 if TYPE_CHECKING:
@@ -96,6 +96,14 @@ def _pictures(
             "Attitude, slope, speed",
             "All from the truth. The slope is that of the plane of least squares over a square "
             "of about the vehicle's width.",
+        )
+    if run.power:
+        keep(
+            "power.png",
+            report_power.power_figure(run),
+            "Power and links",
+            "As the vehicle itself computed them from its pose: charge of the battery, what its "
+            "sources could give and its loads took, rates to the Earth and to the base.",
         )
     if run.traversability is not None:
         keep(

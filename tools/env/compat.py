@@ -1,11 +1,12 @@
-"""Make ``.venv-compat``: the core's libraries at the age that a ROS 2 Jazzy machine has.
+"""Run the core's tests in ``.venv-compat``: libraries of the age that a ROS 2 Jazzy machine has.
 
-Prints the path of its Python. Made again whenever the lock or the Python changes.
+The environment is made again whenever the lock or the Python changes. Arguments go to pytest.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ NEWEST = (3, 12)
 
 
 def main() -> int:
-    """Make the environment unless it is there."""
+    """Make the environment unless it is there, then run the tests."""
     if sys.version_info[:2] > NEWEST:
         print(
             f"compat: numpy 1.26 needs a Python up to {NEWEST[0]}.{NEWEST[1]}, this is "
@@ -40,8 +41,12 @@ def main() -> int:
         subprocess.run([*pip, *options], check=True)
         subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", ROOT], check=True)
         STAMP.write_text(mark, encoding="utf-8")
-    print(python)
-    return 0
+    told = subprocess.run(
+        [python, ROOT / "tools" / "core_tests.py"], check=True, capture_output=True, text=True
+    )
+    caches = {"NUMBA_CACHE_DIR": str(VENV / "numba"), "PYTHONPATH": str(ROOT)}
+    tests = [python, "-m", "pytest", *told.stdout.split(), *sys.argv[1:]]
+    return subprocess.run(tests, cwd=ROOT, env=os.environ | caches).returncode
 
 
 if __name__ == "__main__":

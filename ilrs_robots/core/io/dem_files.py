@@ -1,4 +1,4 @@
-"""Elevation models in GeoTIFF files, read in windows, refused where they cannot be the Moon.
+"""Elevation models in files, read in windows, refused where they cannot be the Moon.
 
 GeoTIFF rows run from north to south and coordinates refer to pixel corners; a ``Dem`` has row 0
 at the lowest y and samples at pixel centres. Both conversions stand here and nowhere else.
@@ -8,30 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
-import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ilrs_robots.core.constants import MOON_RADIUS_M
 from ilrs_robots.core.errors import TerrainError
+from ilrs_robots.core.io.dem_window import Bounds, Pixels, Progress, pixels_of, read_pixels
+from ilrs_robots.core.io.dem_writer import PROVENANCE_TAG, dem_writer
+from ilrs_robots.core.io.raster import Raster, open_raster
 from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.types import FloatArray, GridSpec
+from ilrs_robots.core.types import BoolArray, GridSpec
 
-RADIUS_TOLERANCE = 1e-3
-MAX_SAMPLES = 100_000_000
-MAX_HEIGHT_M = 20_000.0
 _HASHED_BYTES = 256 * 1024 * 1024
-_PROVENANCE_TAG = "ILRS_PROVENANCE"
-_LOCAL_TAG = "ILRS_LOCAL_PLANE"
-
-Bounds = tuple[float, float, float, float]
+_ROWS = 256
 
 
 def read_geotiff(
@@ -45,7 +37,8 @@ def read_geotiff(
     """Read one band of a GeoTIFF as a DEM.
 
     Args:
-        path: a file that GDAL can read; only the window is read from it.
+        path: a GeoTIFF, a PDS3 image or its label, or what else GDAL can read; only the window
+            is read from it.
         window: (x_min, y_min, x_max, y_max) in the file's projection, metres: the pixels whose
             centres lie inside. None reads everything.
         band: from 1.
@@ -60,28 +53,41 @@ def read_geotiff(
         TerrainError: the file cannot be read, is not a projected north-up map of the Moon with
             square pixels in metres, or holds no height in the window.
     """
-    path = Path(path)
-    name = path.name
     if origin_xy_m is not None and centre_origin:
         raise TerrainError("origin_xy_m and centre_origin: give one of them")
-    with _opened(path) as data:
-        projection = _projection(data, name)
-        resolution = _resolution(data, name)
-        if not 1 <= band <= data.count:
-            raise TerrainError(f"{name}: band {band} of {data.count}")
-        col0, row0, cols, rows = _pixels(data, window, name)
-        heights = _heights(data, band, (col0, row0, cols, rows), name)
-        left, top = data.transform.c, data.transform.f
-        tags = data.tags()
-    x0 = left + resolution * (col0 + 0.5)
-    y0 = top - resolution * (row0 + rows - 0.5)
-    bounds = (x0, y0, x0 + resolution * (cols - 1), y0 + resolution * (rows - 1))
+    with open_raster(path, band) as raster:
+        dem = read_window(raster, pixels_of(raster, window))
     if centre_origin:
-        origin_xy_m = (0.5 * (bounds[0] + bounds[2]), 0.5 * (bounds[1] + bounds[3]))
-    shift = (0.0, 0.0) if origin_xy_m is None else (float(origin_xy_m[0]), float(origin_xy_m[1]))
-    spec = GridSpec(x0 - shift[0], y0 - shift[1], resolution, rows, cols)
-    provenance = _provenance(path, tags, band, bounds, shift)
-    return Dem(heights.astype(np.float32), spec, projection, provenance)
+        x_min, y_min, x_max, y_max = dem.bounds_m
+        origin_xy_m = (0.5 * (x_min + x_max), 0.5 * (y_min + y_max))
+    return dem if origin_xy_m is None else moved(dem, origin_xy_m)
+
+
+def read_window(
+    raster: Raster, pixels: Pixels, factor: int = 1, progress: Progress | None = None
+) -> Dem:
+    """Read a window of an open file, averaged over blocks of ``factor`` pixels along a side.
+
+    Args:
+        raster: the file.
+        pixels: of ``dem_window.pixels_of``.
+        factor: of ``dem_window.factor_of``.
+        progress: is told the share that is done.
+
+    Raises:
+        TerrainError: too much, damaged, or no height in the window.
+    """
+    heights, spec = read_pixels(raster, pixels, factor, progress)
+    return Dem(heights, spec, raster.projection, provenance_of(raster, spec, factor))
+
+
+def moved(dem: Dem, origin_xy_m: tuple[float, float]) -> Dem:
+    """The same DEM with a point of its projection as (0, 0), in metres."""
+    x, y = (float(v) for v in origin_xy_m)
+    spec = replace(
+        dem.spec, origin_x_m=dem.spec.origin_x_m - x, origin_y_m=dem.spec.origin_y_m - y
+    )
+    return replace(dem, spec=spec, provenance={**dem.provenance, "origin_xy_m": [x, y]})
 
 
 def require_complete(dem: Dem, name: str) -> None:
@@ -105,166 +111,73 @@ def require_complete(dem: Dem, name: str) -> None:
         )
 
 
-def write_geotiff(path: str | Path, dem: Dem) -> None:
+def write_geotiff(
+    path: str | Path, dem: Dem, marks: Mapping[str, BoolArray] | None = None
+) -> None:
     """Write a DEM as a GeoTIFF; the file appears whole or not at all.
 
     An origin that ``read_geotiff`` has subtracted (``provenance["origin_xy_m"]``) is added again,
     so the file lies where its projection says.
 
+    Args:
+        path: of the file.
+        dem: what is written, band 1.
+        marks: further bands by name, (rows, cols) bool each, 1 where a sample is marked.
+
     Raises:
         TerrainError: the file cannot be written.
     """
+    marks = marks or {}
+    with dem_writer(path, dem.spec, dem.projection, dem.provenance, tuple(marks)) as writer:
+        for first in range(dem.spec.rows, 0, -_ROWS):
+            rows = slice(max(first - _ROWS, 0), first)
+            writer.write(dem.heights_m[rows], [mark[rows] for mark in marks.values()])
+
+
+def read_marks(path: str | Path) -> dict[str, BoolArray]:
+    """The marks that ``write_geotiff`` wrote, (rows, cols) bool by name, row 0 southernmost.
+
+    Raises:
+        TerrainError: the file cannot be read.
+    """
     import rasterio
-    from rasterio.transform import Affine
 
-    path = Path(path)
-    shift = dem.provenance.get("origin_xy_m", (0.0, 0.0))
-    s = dem.spec
-    left = s.origin_x_m + shift[0] - 0.5 * s.resolution_m
-    top = s.origin_y_m + shift[1] + s.resolution_m * (s.rows - 0.5)
-    profile = {
-        "driver": "GTiff", "dtype": "float32", "count": 1, "width": s.cols, "height": s.rows,
-        "nodata": math.nan, "compress": "deflate", "predictor": 3,
-        "crs": dem.projection,
-        "transform": Affine(s.resolution_m, 0.0, left, 0.0, -s.resolution_m, top),
-    }  # fmt: skip
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with rasterio.open(part, "w", **profile) as data:
-            data.write(dem.heights_m[::-1], 1)
-            tags = {_PROVENANCE_TAG: json.dumps(dict(dem.provenance), sort_keys=True)}
-            if dem.projection is None:
-                tags[_LOCAL_TAG] = "yes"
-            data.update_tags(**tags)
-        os.replace(part, path)
-    except (OSError, rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
-        raise TerrainError(f"{path}: cannot be written ({error})") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-
-    if not path.is_file():
-        raise TerrainError(f"{path}: no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as data:
-                yield data
-    except RasterioError as error:
+        with rasterio.open(path) as data:
+            names = data.descriptions[1:]
+            return {
+                name: np.asarray(data.read(band)[::-1] > 0.5)
+                for band, name in enumerate(names, start=2)
+                if name
+            }
+    except rasterio.errors.RasterioError as error:
         raise TerrainError(f"{path}: cannot be read as elevation data ({error})") from error
 
 
-def _projection(data: Any, name: str) -> str | None:
-    """WKT of a projection of the Moon in metres; None for a local plane that we wrote."""
-    crs = data.crs
-    if crs is None:
-        if data.tags().get(_LOCAL_TAG) == "yes":
-            return None
-        raise TerrainError(f"{name}: no coordinate system; a projected one in metres is needed")
-    wkt = str(crs.to_wkt())
-    if crs.is_geographic:
-        raise TerrainError(
-            f"{name}: coordinates in degrees ({crs.to_string()[:60]}); "
-            "reproject to metres, for example polar stereographic"
-        )
-    factor = float(crs.linear_units_factor[1])
-    if abs(factor - 1.0) > 1e-9:
-        raise TerrainError(f"{name}: map unit of {factor} m; must be 1 m")
-    found = re.search(r'(?:SPHEROID|ELLIPSOID)\["[^"]*",\s*([0-9.eE+]+)', wkt)
-    if found is None:
-        raise TerrainError(f"{name}: the coordinate system names no radius; needs the Moon's")
-    radius = float(found.group(1))
-    if abs(radius / MOON_RADIUS_M - 1.0) > RADIUS_TOLERANCE:
-        raise TerrainError(
-            f"{name}: radius {radius:.0f} m; must be the Moon's {MOON_RADIUS_M:.0f} m "
-            f"within {100 * RADIUS_TOLERANCE} %"
-        )
-    return wkt
-
-
-def _resolution(data: Any, name: str) -> float:
-    t = data.transform
-    if t.b != 0.0 or t.d != 0.0:
-        raise TerrainError(f"{name}: rotated by {math.degrees(math.atan2(t.d, t.a)):.3f} deg")
-    if t.a <= 0.0 or t.e >= 0.0:
-        raise TerrainError(
-            f"{name}: pixel of {t.a} x {t.e} m; columns must run east (above 0) and rows south "
-            "(below 0): the image is mirrored or upside down"
-        )
-    if abs(t.a + t.e) > 1e-6 * t.a:
-        raise TerrainError(f"{name}: pixel of {t.a} x {-t.e} m; must be square")
-    return float(t.a)
-
-
-def _pixels(data: Any, window: Bounds | None, name: str) -> tuple[int, int, int, int]:
-    """First column, first row from the north, columns, rows."""
-    t = data.transform
-    col0, row0, col1, row1 = 0, 0, data.width - 1, data.height - 1
-    if window is not None:
-        if not (
-            all(map(math.isfinite, window)) and window[0] < window[2] and window[1] < window[3]
-        ):
-            raise TerrainError(f"{name}: window {window}: must be x_min, y_min, x_max, y_max in m")
-        col0 = max(col0, math.ceil((window[0] - t.c) / t.a - 0.5 - 1e-9))
-        col1 = min(col1, math.floor((window[2] - t.c) / t.a - 0.5 + 1e-9))
-        row0 = max(row0, math.ceil((t.f - window[3]) / t.a - 0.5 - 1e-9))
-        row1 = min(row1, math.floor((t.f - window[1]) / t.a - 0.5 + 1e-9))
-    cols, rows = col1 - col0 + 1, row1 - row0 + 1
-    if cols < 2 or rows < 2:
-        raise TerrainError(
-            f"{name}: window {window} m holds {max(rows, 0)} x {max(cols, 0)} samples of the "
-            f"file's {tuple(data.bounds)} m; needs at least 2 x 2"
-        )
-    if rows * cols > MAX_SAMPLES:
-        raise TerrainError(
-            f"{name}: {rows} x {cols} samples; above the limit of {MAX_SAMPLES}: give a window"
-        )
-    return col0, row0, cols, rows
-
-
-def _heights(data: Any, band: int, pixels: tuple[int, int, int, int], name: str) -> FloatArray:
-    from rasterio.windows import Window
-
-    raw = data.read(band, window=Window(*pixels), masked=True)
-    heights = np.ma.filled(raw.astype(np.float64), np.nan)[::-1]
-    heights = heights * data.scales[band - 1] + data.offsets[band - 1]
-    heights[~np.isfinite(heights)] = np.nan
-    if np.isnan(heights).all():
-        raise TerrainError(f"{name}: all {heights.size} samples of the window are no-data")
-    extreme = float(heights.flat[np.nanargmax(np.abs(heights))])
-    if abs(extreme) > MAX_HEIGHT_M:
-        raise TerrainError(
-            f"{name}: height {extreme} m; must be within {MAX_HEIGHT_M} m of the reference "
-            "sphere (a radius, another unit, or no-data that is not declared)"
-        )
-    return np.asarray(heights, dtype=np.float64)
-
-
-def _provenance(
-    path: Path, tags: dict[str, str], band: int, bounds: Bounds, origin: tuple[float, float]
-) -> dict[str, Any]:
+def provenance_of(raster: Raster, spec: GridSpec, factor: int = 1) -> dict[str, Any]:
+    """Where heights come from that were read from a file; ``spec`` in its projection."""
+    path, tags = raster.path, raster.tags
     size = path.stat().st_size
+    x1 = spec.origin_x_m + spec.resolution_m * (spec.cols - 1)
+    y1 = spec.origin_y_m + spec.resolution_m * (spec.rows - 1)
     found: dict[str, Any] = {
         "source": path.name,
         "size_bytes": size,
-        "band": band,
-        "window_m": list(bounds),
-        "origin_xy_m": list(origin),
+        "band": raster.band,
+        "window_m": [spec.origin_x_m, spec.origin_y_m, x1, y1],
+        "origin_xy_m": [0.0, 0.0],
     }
+    if factor > 1:
+        found["averaged"] = factor
     if size <= _HASHED_BYTES:
         with path.open("rb") as file:
             found["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
     product = tags.get("PRODUCT_ID") or tags.get("TIFFTAG_IMAGEDESCRIPTION")
     if product:
         found["product"] = product
-    if _PROVENANCE_TAG in tags:
+    if PROVENANCE_TAG in tags:
         try:
-            found["derived_from"] = json.loads(tags[_PROVENANCE_TAG])
+            found["derived_from"] = json.loads(tags[PROVENANCE_TAG])
         except ValueError:
-            found["derived_from"] = tags[_PROVENANCE_TAG]
+            found["derived_from"] = tags[PROVENANCE_TAG]
     return found

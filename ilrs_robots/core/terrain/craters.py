@@ -140,7 +140,7 @@ def craters_height(
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def collect(
     classes: np.ndarray, seeds: np.ndarray, law: np.ndarray, given: np.ndarray,
     box: np.ndarray, margin: float, records: np.ndarray,
@@ -216,13 +216,25 @@ def crater_law(config: SurfaceConfig) -> FloatArray:
 
 def crater_records(craters: tuple[Crater, ...]) -> FloatArray:
     """(N, 10) records of craters at given places."""
-    records = np.zeros((len(craters), EXTENT + 1))
-    for record, crater in zip(records, craters, strict=True):
-        ratio = crater.depth_m / crater.diameter_m
+    columns = [(c.x_m, c.y_m, c.diameter_m, c.depth_m, c.irregularity) for c in craters]
+    return records_of(np.array(columns, dtype=np.float64).reshape(-1, 5))
+
+
+def records_of(columns_m: FloatArray) -> FloatArray:
+    """Records of craters of any size.
+
+    Args:
+        columns_m: (N, 5) x, y, diameter, depth in metres, and departure of the rim from a circle.
+
+    Returns:
+        (N, 10) records.
+    """
+    records = np.zeros((len(columns_m), EXTENT + 1))
+    for record, (x, y, diameter, depth, irregularity) in zip(
+        records, columns_m.tolist(), strict=True
+    ):
+        ratio = depth / diameter
         sharp = 0.5 * min(max((ratio - 0.03) / 0.17, 0.0), 1.0)
-        key = stream(0, f"given {crater.x_m:.3f} {crater.y_m:.3f}")
-        _fill(
-            record, crater.x_m, crater.y_m, crater.diameter_m, ratio, sharp, key,
-            crater.irregularity,
-        )  # fmt: skip
+        key = stream(0, f"given {x:.3f} {y:.3f}")
+        _fill(record, x, y, diameter, ratio, sharp, key, irregularity)
     return records

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy import ndimage
@@ -16,8 +17,9 @@ from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.hashing import stream
+from ilrs_robots.core.terrain.measured import interpolated, measured_pixels
 from ilrs_robots.core.terrain.surface import Surface
-from ilrs_robots.core.types import FloatArray, GridSpec
+from ilrs_robots.core.types import BoolArray, FloatArray, GridSpec
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,32 @@ class PriorConfig:
         high=1e4,
     )
     posting_m: float = param(5.0, doc="posting; a coarser DEM keeps its own", unit="m", low=0.1)
+    interpolated_share: float = param(
+        0.0, doc="share of the pixels that no laser spot has hit", low=0.0, high=0.99
+    )
+    shift_m: float = param(
+        0.0, doc="horizontal error of the whole map, in a direction of the seed", unit="m",
+        low=0.0, high=100.0,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check ranges."""
         config.check(self)
 
 
+LIKE_LOLA: Final = PriorConfig(interpolated_share=0.9, shift_m=3.0)
+"""As orbital data are: 0.4 m of correlated error, 90 % interpolated, 3 m off."""
+
+
 def orbital_prior(source: Surface | Dem, seed: int, settings: PriorConfig | None = None) -> Dem:
-    """Degrade a terrain to what is known from orbit.
+    """Degrade a terrain to what is known from orbit; see ``marked_prior``."""
+    return marked_prior(source, seed, settings)[0]
+
+
+def marked_prior(
+    source: Surface | Dem, seed: int, settings: PriorConfig | None = None
+) -> tuple[Dem, BoolArray]:
+    """Degrade a terrain to what is known from orbit, and say which pixels are interpolated.
 
     Nothing that a ``Surface`` adds to its DEM (craters, rocks, roughness, features) is in it.
 
@@ -51,11 +71,22 @@ def orbital_prior(source: Surface | Dem, seed: int, settings: PriorConfig | None
         settings: size of the error.
 
     Returns:
-        A DEM over the same hull; NaN where the source's DEM is.
+        A DEM over the same hull, NaN where the source's DEM is; and (rows, cols) bool, which
+        pixels no laser spot has hit.
     """
     settings = settings if settings is not None else PriorConfig()
     dem = source.dem if isinstance(source, Surface) else source
     heights, spec = _resampled(dem, settings.posting_m)
+    shift = _shift(seed, settings.shift_m)
+    if settings.shift_m > 0.0:
+        heights = _shifted(heights, spec, shift)
+    guessed = np.zeros(spec.shape, dtype=np.bool_)
+    if settings.interpolated_share > 0.0:
+        tracks = np.random.default_rng(int(stream(seed, "altimeter tracks")))
+        along = float(tracks.uniform(0.0, math.pi))
+        seen = measured_pixels(tracks, spec, 1.0 - settings.interpolated_share, along)
+        heights = interpolated(heights, seen)
+        guessed = ~seen
     rng = np.random.default_rng(int(stream(seed, "orbital prior")))
     heights = heights + settings.error_m * _correlated(
         rng, spec.shape, settings.correlation_m / spec.resolution_m
@@ -67,7 +98,31 @@ def orbital_prior(source: Surface | Dem, seed: int, settings: PriorConfig | None
         "correlation_m": settings.correlation_m,
         "derived_from": dict(dem.provenance),
     }
-    return Dem(heights.astype(np.float32), spec, dem.projection, provenance)
+    if settings.shift_m > 0.0:
+        provenance["shift_xy_m"] = [round(v, 4) for v in shift]
+    if settings.interpolated_share > 0.0:
+        provenance["interpolated_share"] = round(float(guessed.mean()), 4)
+    if "origin_xy_m" in dem.provenance:  # where map's origin lies stays known
+        provenance["origin_xy_m"] = list(dem.provenance["origin_xy_m"])
+    return Dem(heights.astype(np.float32), spec, dem.projection, provenance), guessed
+
+
+def _shift(seed: int, distance_m: float) -> tuple[float, float]:
+    """A vector of a given length in a direction of the seed, metres."""
+    turn = float(
+        np.random.default_rng(int(stream(seed, "prior shift"))).uniform(-math.pi, math.pi)
+    )
+    return distance_m * math.cos(turn), distance_m * math.sin(turn)
+
+
+def _shifted(heights: FloatArray, spec: GridSpec, shift: tuple[float, float]) -> FloatArray:
+    """Heights as if the ground lay ``shift`` further; the edge is repeated where it is left."""
+    rows = np.clip(np.arange(spec.rows) - shift[1] / spec.resolution_m, 0.0, spec.rows - 1.0)
+    cols = np.clip(np.arange(spec.cols) - shift[0] / spec.resolution_m, 0.0, spec.cols - 1.0)
+    r, c = np.meshgrid(rows, cols, indexing="ij")
+    moved: FloatArray = ndimage.map_coordinates(heights, (r, c), order=1, mode="nearest")
+    moved[np.isnan(heights)] = np.nan
+    return moved
 
 
 def _resampled(dem: Dem, posting_m: float) -> tuple[FloatArray, GridSpec]:

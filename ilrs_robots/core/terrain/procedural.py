@@ -8,8 +8,9 @@ deep the big craters, is solved for, so that median and 90th percentile of the s
 ``REFERENCE_SLOPES_DEG``). The ground about the origin is kept drivable.
 
 Reference: Rosenburg et al. 2011, J. Geophys. Res. 116, E02001 (Hurst exponent near 0.95 in the
-highlands at 5 m and more); Trask 1966 (N(> D) ~ D^-2); Saupe 1988 (spectral synthesis); LOLA
-PGDA product 78, Barker et al. 2021, Planet. Space Sci. 203, 105119.
+highlands at 5 m and more); Trask 1966 (N(> D) ~ D^-2); Moore et al. 1980 (production ~ D^-2.8);
+Saupe 1988 (spectral synthesis); LOLA PGDA product 78, Barker et al. 2021, Planet. Space Sci. 203,
+105119.
 """
 
 from __future__ import annotations
@@ -19,21 +20,25 @@ import math
 import numpy as np
 
 from ilrs_robots.core.errors import TerrainError
-from ilrs_robots.core.terrain.craters import EXTENT, SHARP, crater_records, stamp
+from ilrs_robots.core.terrain.craters import EXTENT, SHARP, records_of, stamp
 from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.terrain.features import Crater
 from ilrs_robots.core.terrain.hashing import stream
 from ilrs_robots.core.types import FloatArray, GridSpec
 
 REFERENCE_SLOPES_DEG = (4.3, 10.0)
 """Median and 90th percentile at 5 m posting, LOLA tile at 87.18 S, 62.84 E."""
 
+CRATER_DENSITY_M2 = 0.02
+"""Craters above 1 m per square metre, N(> D) ~ D^-2; those of a LOLA tile look sparse."""
+SMALLEST_CRATER_M = 20.0
+"""Smaller ones are left to ``Surface``."""
+DEPTH_RATIOS = (0.14, 0.03)
+"""Depth / diameter, new and old, as seen at 5 m posting."""
+
 _HURST = 1.0
 _PATCH_M = 120.0  # size of the rougher and the smoother places
 _UNEVEN = 0.3  # contrast between them, in log
-_DENSITY_M2 = 0.02  # craters above 1 m per square metre; those of a LOLA tile look sparse
-_SMALLEST_M = 20.0
-_DEPTHS = (0.14, 0.03)  # depth / diameter, new and old, as seen at 5 m posting
+_STEEPER = 0.8  # by which the exponent of the production law exceeds that of the steady state
 _CENTRE_M = 130.0  # radius of the ground that is kept drivable
 _CENTRE_DEPTH = 0.05  # deepest depth / diameter of the craters that reach into it
 _BIG = 9  # degraded craters of a tenth to three tenths of the edge, around the middle
@@ -47,7 +52,24 @@ def procedural_dem(
     resolution_m: float = 5.0,
     median_slope_deg: float = REFERENCE_SLOPES_DEG[0],
     p90_slope_deg: float = REFERENCE_SLOPES_DEG[1],
+    *,
+    equilibrium_m: float = 0.0,
 ) -> Dem:
+    """Make a square DEM around the origin; see ``procedural_terrain``."""
+    return procedural_terrain(
+        seed, size_m, resolution_m, median_slope_deg, p90_slope_deg, equilibrium_m=equilibrium_m
+    )[0]
+
+
+def procedural_terrain(
+    seed: int,
+    size_m: float = 1280.0,
+    resolution_m: float = 5.0,
+    median_slope_deg: float = REFERENCE_SLOPES_DEG[0],
+    p90_slope_deg: float = REFERENCE_SLOPES_DEG[1],
+    *,
+    equilibrium_m: float = 0.0,
+) -> tuple[Dem, FloatArray]:
     """Make a square DEM around the origin.
 
     Args:
@@ -57,6 +79,11 @@ def procedural_dem(
         median_slope_deg: of the slope at the posting.
         p90_slope_deg: its 90th percentile; more than 1.9 times the median, else a Gaussian
             field without craters is steeper already.
+        equilibrium_m: diameter above which there are fewer craters than in the steady state,
+            N(> D) ~ D^-2.8; 0 for none.
+
+    Returns:
+        The DEM, and its craters of 20 m and more but for the few big ones: (N, 10) records.
 
     Raises:
         TerrainError: size, posting or slopes cannot be used.
@@ -71,10 +98,8 @@ def procedural_dem(
     spec = GridSpec(-half, -half, resolution_m, n, n)
     base = _base(rng, n, resolution_m)
     layers = [base]
-    for records in (
-        _craters(rng, size_m, max(_SMALLEST_M, 4.0 * resolution_m)),
-        _big(rng, size_m),
-    ):
+    craters = _craters(rng, size_m, max(SMALLEST_CRATER_M, 4.0 * resolution_m), equilibrium_m)
+    for records in (craters, _big(rng, size_m)):
         layers.append(np.zeros((n, n)))
         stamp(layers[-1], -half, -half, resolution_m, records)
     heights = _solve(layers, resolution_m, median_slope_deg, p90_slope_deg)
@@ -87,7 +112,7 @@ def procedural_dem(
         "median_slope_deg": median_slope_deg,
         "p90_slope_deg": p90_slope_deg,
     }
-    return Dem(heights.astype(np.float32), spec, None, provenance)
+    return Dem(heights.astype(np.float32), spec, None, provenance), craters
 
 
 def _samples(size_m: float, resolution_m: float) -> int:
@@ -143,21 +168,26 @@ def _gentlest(field: FloatArray, resolution_m: float) -> tuple[int, int]:
     return int(row), int(col)
 
 
-def _craters(rng: np.random.Generator, size_m: float, smallest_m: float) -> FloatArray:
+def _craters(
+    rng: np.random.Generator, size_m: float, smallest_m: float, equilibrium_m: float
+) -> FloatArray:
     """Records of craters of all ages; those that reach the middle are old ones."""
     largest = 0.125 * size_m
     if largest <= smallest_m:
         return np.zeros((0, EXTENT + 1))
     reach = 0.5 * size_m + 0.5 * largest
     low, high = smallest_m**-2, largest**-2
-    count = rng.poisson(_DENSITY_M2 * (low - high) * (2.0 * reach) ** 2)
+    count = rng.poisson(CRATER_DENSITY_M2 * (low - high) * (2.0 * reach) ** 2)
     diameter = (low - rng.uniform(size=count) * (low - high)) ** -0.5
     xy = rng.uniform(-reach, reach, (count, 2))
-    fresh, old = _DEPTHS
+    fresh, old = DEPTH_RATIOS
     ratio = fresh * (old / fresh) ** (rng.uniform(size=count) ** 0.55)
     near = np.hypot(xy[:, 0], xy[:, 1]) - diameter < _CENTRE_M
     ratio = np.where(near, np.minimum(ratio, _CENTRE_DEPTH), ratio)
     keep = ~(near & (diameter > 0.6 * _CENTRE_M))
+    if equilibrium_m > 0.0:
+        share = np.maximum(diameter / equilibrium_m, 1.0) ** -_STEEPER
+        keep &= rng.spawn(1)[0].uniform(size=count) < share  # what follows stays the same
     return _records(xy[keep], diameter[keep], ratio[keep])
 
 
@@ -174,12 +204,8 @@ def _big(rng: np.random.Generator, size_m: float) -> FloatArray:
 
 
 def _records(xy_m: FloatArray, diameter_m: FloatArray, ratio: FloatArray) -> FloatArray:
-    return crater_records(
-        tuple(
-            Crater(float(x), float(y), float(d), float(d * r), 0.08)
-            for (x, y), d, r in zip(xy_m, diameter_m, ratio, strict=True)
-        )
-    )
+    rims = np.full(len(diameter_m), 0.08)
+    return records_of(np.column_stack((xy_m, diameter_m, diameter_m * ratio, rims)))
 
 
 def _solve(

@@ -143,7 +143,7 @@ def _draw(table: np.ndarray, key: np.uint64, rock: np.ndarray) -> None:
     rock[HEIGHT] = height
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def draw_rocks(
     source: np.ndarray, seed: np.uint64, table: np.ndarray, box: np.ndarray,
     rocks: np.ndarray, ids: np.ndarray, start: int,

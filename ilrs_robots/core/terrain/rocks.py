@@ -75,7 +75,7 @@ class Rocks:
         return self.select(self.height_above_ground_m > height_m)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def raise_to_tops(
     heights: np.ndarray, x0: float, y0: float, res: float,
     centre: np.ndarray, axes: np.ndarray, yaw: np.ndarray,

@@ -28,12 +28,13 @@ _HURST = (0.5, 0.7, 0.8, 0.95)
 _DEVIATION_1M = (0.6774, 0.7493, 0.8066, 0.9185)
 
 _ANGLES = np.arange(64) * (2.0 * math.pi / 64)
-_GX = np.cos(_ANGLES)
-_GY = np.sin(_ANGLES)
+gradient_x = np.cos(_ANGLES)
+gradient_y = np.sin(_ANGLES)
 
 
 @njit(cache=True)
-def _fade(t: float) -> float:
+def fade(t: float) -> float:
+    """Perlin's quintic: 0 to 1 without slope or curvature at the ends."""
     return t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 
 
@@ -50,12 +51,12 @@ def octave(seed: np.uint64, x: float, y: float) -> float:
     b = int(cell_key(seed, i + 1, j) >> np.uint64(58))
     c = int(cell_key(seed, i, j + 1) >> np.uint64(58))
     d = int(cell_key(seed, i + 1, j + 1) >> np.uint64(58))
-    su = _fade(u)
-    sv = _fade(v)
-    na = _GX[a] * u + _GY[a] * v
-    nb = _GX[b] * (u - 1.0) + _GY[b] * v
-    nc = _GX[c] * u + _GY[c] * (v - 1.0)
-    nd = _GX[d] * (u - 1.0) + _GY[d] * (v - 1.0)
+    su = fade(u)
+    sv = fade(v)
+    na = gradient_x[a] * u + gradient_y[a] * v
+    nb = gradient_x[b] * (u - 1.0) + gradient_y[b] * v
+    nc = gradient_x[c] * u + gradient_y[c] * (v - 1.0)
+    nd = gradient_x[d] * (u - 1.0) + gradient_y[d] * (v - 1.0)
     low = na + su * (nb - na)
     high = nc + su * (nd - nc)
     value: float = low + sv * (high - low)

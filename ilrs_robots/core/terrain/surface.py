@@ -20,6 +20,7 @@ from ilrs_robots.core.errors import TerrainError
 from ilrs_robots.core.terrain import craters, rock_sources
 from ilrs_robots.core.terrain.dem import Dem, as_points
 from ilrs_robots.core.terrain.features import BlockField, Crater, Features, SurfaceConfig
+from ilrs_robots.core.terrain.ground_kernels import add_ground, cubic
 from ilrs_robots.core.terrain.rocks import Rocks, lift_points, raise_to_tops
 from ilrs_robots.core.terrain.roughness import octave_table, roughness_at
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
@@ -28,12 +29,6 @@ __all__ = ["BlockField", "Crater", "Features", "Rocks", "Surface", "SurfaceConfi
 
 _EDGE = 1e-9
 _MAX_CELLS = 400_000_000
-
-
-@njit(cache=True)
-def _cubic(a: float, b: float, c: float, d: float, t: float) -> float:
-    bend = 2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)
-    return b + 0.5 * t * (c - a + t * bend)
 
 
 @njit(cache=True)
@@ -59,12 +54,12 @@ def _base(z: np.ndarray, geo: np.ndarray, x: float, y: float) -> float:
         d = wl * z[lo, j + 1] - (wl - 1.0) * z[hi, j + 1]
         a = wl * z[lo, j - 1] - (wl - 1.0) * z[hi, j - 1] if j > 0 else 2.0 * b - d
         e = wl * z[lo, j + 2] - (wl - 1.0) * z[hi, j + 2] if j + 2 < cols else 2.0 * d - b
-        column[n] = _cubic(a, b, d, e, c - j)
-    height: float = _cubic(column[0], column[1], column[2], column[3], r - i)
+        column[n] = cubic(a, b, d, e, c - j)
+    height: float = cubic(column[0], column[1], column[2], column[3], r - i)
     return height
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _heights(
     z: np.ndarray, geo: np.ndarray, table: np.ndarray, octaves: np.ndarray, classes: np.ndarray,
     seeds: np.ndarray, law: np.ndarray, given: np.ndarray, xy: np.ndarray, out: np.ndarray,
@@ -77,22 +72,6 @@ def _heights(
             height += roughness_at(table, octaves, x, y)
             height += craters.craters_height(classes, seeds, law, given, x, y)
         out[n] = height
-
-
-@njit(cache=True)
-def _ground_grid(
-    z: np.ndarray, geo: np.ndarray, table: np.ndarray, octaves: np.ndarray,
-    x0: float, y0: float, res: float, out: np.ndarray,
-) -> None:  # fmt: skip
-    rows, cols = out.shape
-    for i in range(rows):
-        y = y0 + res * i
-        for j in range(cols):
-            x = x0 + res * j
-            height = _base(z, geo, x, y)
-            if not math.isnan(height):
-                height += roughness_at(table, octaves, x, y)
-            out[i, j] += height
 
 
 class Surface:
@@ -170,7 +149,7 @@ class Surface:
         box = np.array([where[0], where[1], x1, y1])
         craters.stamp(out, *where, self._given)
         craters.stamp(out, *where, self._collect(self._classes, self._crater_seeds, box, -1.0))
-        _ground_grid(self.dem.heights_m, self._geo, *self._octaves, *where, out)
+        add_ground(self.dem.heights_m, self._geo, *self._octaves, *where, out)
         return out
 
     def rocks(self, x_min: float, y_min: float, x_max: float, y_max: float) -> Rocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,12 @@ def _pictures(
             "All from the truth. The slope is that of the plane of least squares over a square "
             "of about the vehicle's width.",
         )
+    _own_view(run, keep)
+    return made
+
+
+def _own_view(run: RunEvaluation, keep: Callable[..., None]) -> None:
+    """What the vehicle itself computed: power, links, hazards."""
     if run.power:
         keep(
             "power.png",
@@ -113,7 +119,6 @@ def _pictures(
             "The last recorded traversability grid.",
             "narrow",
         )
-    return made
 
 
 def _width(run: RunEvaluation) -> str:

@@ -67,7 +67,7 @@ def interpolated(heights_m: FloatArray, measured: BoolArray) -> FloatArray:
 
     Args:
         heights_m: (rows, cols) metres, NaN unknown, which stays unknown.
-        measured: (rows, cols).
+        measured: (rows, cols) bool.
 
     Raises:
         TerrainError: fewer than four pixels were measured.

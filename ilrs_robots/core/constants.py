@@ -1,4 +1,4 @@
-"""Numbers of the Moon, each with its source. Nothing else in the package repeats them."""
+"""Numbers of the Moon and of physics, each with its source; nothing else repeats them."""
 
 from __future__ import annotations
 
@@ -9,3 +9,6 @@ MOON_RADIUS_M: Final = 1_737_400.0
 
 MOON_GRAVITY_MPS2: Final = 1.62
 """Surface gravity, downwards (NASA Moon fact sheet)."""
+
+STEFAN_BOLTZMANN_WPM2K4: Final = 5.670374419e-8
+"""CODATA 2018."""

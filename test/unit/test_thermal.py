@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from ilrs_robots.core.constants import STEFAN_BOLTZMANN_WPM2K4
 from ilrs_robots.core.environment.ephemeris import EphemerisError, utc_seconds
 from ilrs_robots.core.environment.horizon import HorizonConfig, horizon_map
 from ilrs_robots.core.environment.site_frame import SiteFrame
@@ -22,7 +23,6 @@ from ilrs_robots.core.environment.thermal import (
     from_terrain_wpm2,
     irradiance_wpm2,
 )
-from ilrs_robots.core.environment.thermal_kernels import STEFAN_BOLTZMANN
 from ilrs_robots.core.errors import ConfigError, TerrainError
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import GridSpec
@@ -127,7 +127,7 @@ def test_the_box_conserves_heat_and_its_heater_holds_the_set_point() -> None:
     lost = box.loss_w(settings.setpoint_k, 90.0)
     assert np.mean(heated) == pytest.approx(lost, rel=1e-6)
     assert lost == pytest.approx(
-        0.03 * 1.5 * STEFAN_BOLTZMANN * (263.15**4 - 0.5 * 90.0**4) + 0.05 * (263.15 - 90.0)
+        0.03 * 1.5 * STEFAN_BOLTZMANN_WPM2K4 * (263.15**4 - 0.5 * 90.0**4) + 0.05 * (263.15 - 90.0)
     )
 
 

@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
+from ilrs_robots.core.constants import STEFAN_BOLTZMANN_WPM2K4
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.types import FloatArray
 
-STEFAN_BOLTZMANN_WPM2K4: Final = 5.670374419e-8
-"""CODATA 2018."""
 PLUTONIUM_HALF_LIFE_S: Final = 87.7 * 365.25 * 86_400.0
 """Of Pu-238 (IAEA Live Chart of Nuclides)."""
 

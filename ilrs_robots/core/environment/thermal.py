@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
+from ilrs_robots.core.constants import STEFAN_BOLTZMANN_WPM2K4
 from ilrs_robots.core.environment.moon_axes import AU_M
-from ilrs_robots.core.environment.thermal_kernels import STEFAN_BOLTZMANN, enthalpy, step_columns
+from ilrs_robots.core.environment.thermal_kernels import enthalpy, step_columns
 from ilrs_robots.core.errors import ConfigError, TerrainError
 from ilrs_robots.core.types import FloatArray
 
@@ -123,7 +124,7 @@ class RegolithColumns:
 
     def emitted_wpm2(self) -> FloatArray:
         """Radiated at the present surface temperature, (N,) W/m2."""
-        out: FloatArray = self.settings.emissivity * STEFAN_BOLTZMANN * self.surface_k**4
+        out: FloatArray = self.settings.emissivity * STEFAN_BOLTZMANN_WPM2K4 * self.surface_k**4
         return out
 
 
@@ -135,7 +136,7 @@ def irradiance_wpm2(distance_m: ArrayLike) -> FloatArray:
 
 def equilibrium_k(absorbed_wpm2: ArrayLike, emissivity: float = 0.95) -> FloatArray:
     """Temperature at which a surface radiates what it absorbs, (...) K of (...) W/m2."""
-    hot: FloatArray = (np.asarray(absorbed_wpm2) / (emissivity * STEFAN_BOLTZMANN)) ** 0.25
+    hot: FloatArray = (np.asarray(absorbed_wpm2) / (emissivity * STEFAN_BOLTZMANN_WPM2K4)) ** 0.25
     return hot
 
 
@@ -247,7 +248,9 @@ class ElectronicsBox:
         """Net power lost by radiation and conduction at a temperature in K."""
         s = self.settings
         surroundings = s.ground_view * ground_k**4
-        radiated = s.emissivity * s.area_m2 * STEFAN_BOLTZMANN * (temperature_k**4 - surroundings)
+        radiated = (
+            s.emissivity * s.area_m2 * STEFAN_BOLTZMANN_WPM2K4 * (temperature_k**4 - surroundings)
+        )
         return radiated + s.conductance_wpk * (temperature_k - ground_k)
 
     def _balance(self, start_k: float, power_w: float, store: float, ground_k: float) -> float:
@@ -256,7 +259,7 @@ class ElectronicsBox:
         t = max(start_k, 1.0)
         for _ in range(60):
             wrong = store * (t - start_k) + self.loss_w(t, ground_k) - power_w
-            slope = store + 4.0 * s.emissivity * s.area_m2 * STEFAN_BOLTZMANN * t**3
+            slope = store + 4.0 * s.emissivity * s.area_m2 * STEFAN_BOLTZMANN_WPM2K4 * t**3
             change = wrong / (slope + s.conductance_wpk)
             t = max(t - change, 0.5 * t)
             if abs(change) < 1e-10 * t:

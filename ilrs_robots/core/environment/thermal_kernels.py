@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-STEFAN_BOLTZMANN: Final = 5.670374419e-8
-"""W/m2/K4, CODATA 2018."""
+from ilrs_robots.core.constants import STEFAN_BOLTZMANN_WPM2K4
+
 _C0, _C1, _C2, _C3, _C4 = -3.6125, 2.7431, 2.3616e-3, -1.2340e-5, 8.9093e-9
 """Heat capacity in J/kg/K as a polynomial of K; Hayne et al. 2017, table A1."""
 _COLDEST_K: Final = 10.0
@@ -55,7 +55,7 @@ def _newton(
     layers = bridge.shape[0]
     diagonal, upper, right = work[0], work[1], work[2]
     t = now[0]
-    out = emissivity * STEFAN_BOLTZMANN * t * t * t * t
+    out = emissivity * STEFAN_BOLTZMANN_WPM2K4 * t * t * t * t
     flow = bridge[0] * (t - now[1])
     right[0] = gain - out - flow
     diagonal[0] = 4.0 * out / t + bridge[0]

@@ -14,6 +14,10 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 
+from ilrs_robots.cli.own_packages import see_compiler
+
+see_compiler()
+
 from ilrs_robots.cli.launch_plan import LaunchPlan, gazebo_only_plan
 from ilrs_robots.cli.machine import Machine
 from ilrs_robots.cli.supervisor import Policy

@@ -6,14 +6,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from ilrs_robots.cli import shared_memory
+from ilrs_robots.cli.own_packages import program_places
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.robots.assembly import ProcessSpec
 
@@ -122,9 +121,7 @@ def program(executable: str) -> list[str]:
     Raises:
         SupervisionError: it is not installed.
     """
-    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    candidates = [Path(p) / "lib" / "ilrs_robots" / executable for p in prefixes]
-    candidates.append(Path(sys.executable).parent / executable)
+    candidates = program_places(executable)
     for candidate in candidates:
         if candidate.is_file():
             return [str(candidate)]

@@ -37,6 +37,10 @@ KEEP_PERIOD_NS = 200_000_000
 """How often the pose is kept: so much of the way may be missing after a restart."""
 KEPT_FOR_NS = 600_000_000_000
 """A kept pose that is older than this counts for nothing."""
+SETTLED_NS = 500_000_000
+"""A vehicle that fell or shook at its first sample begins after standing for so long."""
+LONGEST_FALL_NS = 5_000_000_000
+"""After this time it begins however it is."""
 
 
 class LocalizationNode(ManagedNode):
@@ -57,6 +61,8 @@ class LocalizationNode(ManagedNode):
         restart_at = self._start_pose if self._node_clock.simulated else None
         self._step = LocalizationStep(model, self.robot, cfg, restart_at)
         self._imu_ns: int | None = None
+        self._first_ns: int | None = None
+        self._moved_ns = _NEVER_NS
         period_s = float(declare_one(self, "publish_period_s", 0.04, "odom and /tf period [s]"))
         self._period_ns = int(period_s * 1e9) - _JITTER_NS
         self._sent_ns = self._kept_ns = _NEVER_NS
@@ -87,6 +93,8 @@ class LocalizationNode(ManagedNode):
         self._imu_ns = sample.stamp_ns
         if not self._step.started:
             self._start(sample)
+        if not self._step.started:
+            return
         restarts = self._step.restarts
         self._step.on_imu(sample)
         if self._step.restarts > restarts:
@@ -102,9 +110,22 @@ class LocalizationNode(ManagedNode):
             self.get_logger().warning(RESET_TEXT)
 
     def _start(self, sample: ImuSample) -> None:
-        """Begin where the last life of this node ended, or else where the site says."""
-        kept = self._kept.load()
-        if kept is None or not self._resume(kept, sample.stamp_ns):
+        """Begin where the last life of this node ended, or else where the site says.
+
+        A simulator lets a vehicle drop onto its wheels. The tilt of one that falls is unknown, and
+        a map that begins with a wrong tilt keeps it: so it may settle first.
+        """
+        now_ns = sample.stamp_ns
+        if self._first_ns is None:
+            kept = self._kept.load()
+            if kept is not None and self._resume(kept, now_ns):
+                return
+            self._first_ns, self._moved_ns = now_ns, now_ns - SETTLED_NS
+        if not self._step.stands(sample):
+            self._moved_ns = now_ns
+        settled = now_ns - self._moved_ns >= SETTLED_NS
+        if settled or not 0 <= now_ns - self._first_ns < LONGEST_FALL_NS:
+            self._first_ns = None
             self._step.start_level(self._start_pose, sample)
 
     def _resume(self, kept: dict[str, Any], now_ns: int) -> bool:

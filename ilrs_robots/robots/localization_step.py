@@ -101,14 +101,19 @@ class LocalizationStep:
             T_map_odom: (4, 4) where odom has been before, or None.
         """
         up = self._R_base_imu @ np.asarray(sample.specific_force_mps2, dtype=np.float64)
-        length = float(np.linalg.norm(up))
         roll = pitch = 0.0
-        if abs(length / MOON_GRAVITY_MPS2 - 1.0) < STANDING_FORCE_TOLERANCE:
+        if self.stands(sample):
             roll = float(np.arctan2(up[1], up[2]))
             pitch = float(np.arctan2(-up[0], np.hypot(up[1], up[2])))
         position, quat = se3.split_transform(T_map_base)
         T_level = se3.from_rpy(position, (roll, pitch, se3.yaw_of(quat)))
         self.start(T_level, sample.stamp_ns, T_map_odom)
+
+    @staticmethod
+    def stands(sample: ImuSample) -> bool:
+        """Whether the specific force is that of a vehicle that neither falls nor is shaken."""
+        length = float(np.linalg.norm(sample.specific_force_mps2))
+        return abs(length / MOON_GRAVITY_MPS2 - 1.0) < STANDING_FORCE_TOLERANCE
 
     def memory(self) -> dict[str, Any]:
         """What ``resume`` needs in another life of this step, as JSON takes it."""

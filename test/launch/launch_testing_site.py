@@ -15,6 +15,8 @@ from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
+from ilrs_robots.cli.machine import Machine
+
 SITE = Path(__file__).resolve().parents[2] / "launch" / "site.launch.py"
 UP_S = 120.0
 
@@ -39,5 +41,6 @@ class TestUp(unittest.TestCase):
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
     def test_every_process_has_ended_in_order(self, proc_info: Any) -> None:
-        assert len(list(proc_info.process_names())) == 3
+        of_the_distribution = Machine().has_package("robot_state_publisher")
+        assert len(list(proc_info.process_names())) == 3 + of_the_distribution
         launch_testing.asserts.assertExitCodes(proc_info)

@@ -82,6 +82,12 @@ def test_the_interface_table_says_the_same() -> None:
     assert table == bridged()
 
 
+def test_the_clock_is_the_worlds_own() -> None:
+    """Gazebo leaves out ``/clock`` where another server still has it."""
+    (clock,) = (b for b in world_bridges("shackleton") if b.ros_topic == FAST_CLOCK)
+    assert clock.gz_topic == "/world/shackleton/clock"
+
+
 def test_the_fallback_takes_the_lidars_place_and_no_other() -> None:
     assert bridged().keys() - bridged(lidar_fallback=True).keys() == {f"/{ROBOT}/lidar/points"}
 

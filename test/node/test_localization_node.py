@@ -18,7 +18,7 @@ from tf2_msgs.msg import TFMessage
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.types import ImuSample, JointSample
 from ilrs_robots.nodes import convert, qos
-from ilrs_robots.nodes.localization import LocalizationNode
+from ilrs_robots.nodes.localization import LONGEST_FALL_NS, LocalizationNode
 from ilrs_robots.nodes.runtime import bring_up
 from ilrs_robots.robots.model import load_robot
 
@@ -49,6 +49,7 @@ class Vehicle:
         subscribe(TFMessage, "/tf", self._on_tf, qos.TF)
         subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.STATE)
         self.now_ns, self.turned_rad = 50 * S, 0.0
+        self.force_mps2 = np.array([0.0, 0.0, MOON_GRAVITY_MPS2])
         self.localization = graph.add(LocalizationNode())
         self.localization.set_parameters([Parameter("use_sim_time", value=use_sim_time)])
         bring_up(self.localization)
@@ -71,8 +72,8 @@ class Vehicle:
         rate = SPEED_MPS / WHEELS.radius_m
         self.turned_rad += rate * TICK_NS * 1e-9
         self.clock.publish(Clock(clock=convert.to_stamp(self.now_ns)))
-        up = np.array([0.0, 0.0, MOON_GRAVITY_MPS2])
-        self.imu.publish(convert.imu_message(ImuSample(self.now_ns, np.zeros(3), up), "imu"))
+        sample = ImuSample(self.now_ns, np.zeros(3), self.force_mps2)
+        self.imu.publish(convert.imu_message(sample, "imu"))
         wheels, steers = len(WHEELS.names), len(WHEELS.steered)
         sample = JointSample(
             self.now_ns,
@@ -111,6 +112,26 @@ def test_a_reset_simulation_starts_again_where_the_site_says(graph: Any, vehicle
     assert stamps[-1] < 40 * S
     graph.until(lambda: vehicle.way_m() > 1.0, "odometry to go on")
     np.testing.assert_array_equal(vehicle.map_odom, start)
+
+
+def test_a_vehicle_that_is_dropped_takes_its_tilt_when_it_stands(graph: Any) -> None:
+    vehicle = Vehicle(graph)
+    vehicle.force_mps2 = np.zeros(3)
+    fell_ns = vehicle.now_ns
+    graph.until(lambda: vehicle.now_ns > fell_ns + S, "a second of falling")
+    assert not vehicle.odom
+    tilt = np.radians(8.0)
+    vehicle.force_mps2 = MOON_GRAVITY_MPS2 * np.array([-np.sin(tilt), 0.0, np.cos(tilt)])
+    graph.until(lambda: vehicle.odom, "odometry")
+    q = vehicle.odom[0].pose.pose.orientation
+    assert 2.0 * np.arcsin(q.y) == pytest.approx(tilt, abs=1e-3)
+
+
+def test_a_vehicle_that_never_stands_still_begins_all_the_same(graph: Any) -> None:
+    vehicle = Vehicle(graph)
+    vehicle.force_mps2 = np.zeros(3)
+    graph.until(lambda: vehicle.odom, "odometry")
+    assert convert.to_ns(vehicle.odom[0].header.stamp) >= 50 * S + LONGEST_FALL_NS
 
 
 def test_a_given_pose_moves_map_to_odom_onto_the_terrain(graph: Any, vehicle: Vehicle) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+import shutil
+import subprocess
 from xml.etree import ElementTree as ET
 
 import mujoco
@@ -331,15 +333,31 @@ def test_gazebo_sensors_measure_as_the_yaml_says(name, model):
     assert lidar.findtext("topic") + "/points" == "/r1/lidar/points"
     assert lidar.findtext("gz_frame_id") == f"r1/{model.lidar.frame}"
     scan = lidar.find("lidar/scan")
-    assert int(scan.findtext("horizontal/samples")) == model.lidar.columns
+    columns = int(scan.findtext("horizontal/samples"))
+    assert model.lidar.columns <= columns <= 1.02 * model.lidar.columns
     assert int(scan.findtext("vertical/samples")) == model.lidar.channels
     low, high = (float(scan.findtext(f"vertical/{end}_angle")) for end in ("min", "max"))
     assert low == pytest.approx(math.radians(model.lidar.elevation_min_deg))
     assert high == pytest.approx(math.radians(model.lidar.elevation_max_deg))
     first, last = (float(scan.findtext(f"horizontal/{end}_angle")) for end in ("min", "max"))
     turn = math.radians(model.lidar.azimuth_max_deg - model.lidar.azimuth_min_deg)
-    assert last - first == pytest.approx(turn * (1.0 - 1.0 / model.lidar.columns))
+    assert last - first == pytest.approx(turn * (1.0 - 1.0 / columns))
     assert float(lidar.findtext("lidar/range/max")) == model.lidar.range_max_m
+
+
+def test_gazebos_lidar_is_drawn_finer_than_it_is_sampled(name):
+    """Ogre2GpuRays::ConfigureCamera: faces of 90 deg, next power of two, 128 to 1024 pixels.
+
+    At 128 pixels ranges to a heightmap were measured up to 3 % wrong.
+    """
+    scan = next(s for s in urdf(name, True).iter("sensor") if s.get("name") == "lidar")
+    fan = scan.find("lidar/scan/horizontal")
+    columns = int(fan.findtext("samples"))
+    turn = float(fan.findtext("max_angle")) - float(fan.findtext("min_angle"))
+    on_a_face = int(0.5 * math.pi / turn * columns)
+    pixels = min(max(1 << (on_a_face - 1).bit_length(), 128), 1024)
+    assert pixels >= 256
+    assert pixels >= 1.5 * on_a_face
 
 
 def test_gazebo_drives_every_wheel_and_steers_those_that_steer(name, model):
@@ -429,3 +447,50 @@ def test_yourdfpy_reads_it(name, model, tmp_path):
     assert robot.actuated_joint_names == moving
     mass = sum(found.inertial.mass for found in robot.link_map.values() if found.inertial)
     assert mass == pytest.approx(model.total_mass_kg)
+
+
+@pytest.fixture
+def gz():
+    """Gazebo's own reader, on a ROS machine."""
+    found = shutil.which("gz")
+    if found is None or subprocess.run([found, "sdf", "--help"], capture_output=True).returncode:
+        pytest.skip("gz sdf is not installed")
+
+    def run(option, path):
+        done = subprocess.run(
+            [found, "sdf", option, str(path)], capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "path", sorted((share_dir() / "worlds").rglob("*.sdf")), ids=lambda path: path.stem
+)
+def test_gazebo_finds_worlds_and_models_valid(gz, path):
+    gz("-k", path)
+
+
+def test_the_sdf_that_gazebo_makes_of_it_is_the_same_vehicle(gz, name, model, tmp_path):
+    """Gazebo lumps links on fixed joints together; masses and sensor places must come through."""
+    path = tmp_path / "vehicle.urdf"
+    path.write_text(text(name, True))
+    gz("-k", path)
+    sdf = ET.fromstring(gz("-p", path)).find("model")
+    mass = sum(float(found.text) for found in sdf.findall("link/inertial/mass"))
+    assert mass == pytest.approx(model.total_mass_kg, rel=1e-5)
+    moving = {joint.name for joint in LinkTree(text(name)).moving}
+    assert {j.get("name") for j in sdf.findall("joint")} == moving
+    mounts = sensor_mounts(model, "r1")
+    sensors = {s.get("name"): s for s in sdf.findall("link[@name='base_link']/sensor")}
+    assert set(sensors) == {"imu", "lidar"}
+    for sensor in sensors.values():
+        pose = np.array([float(v) for v in sensor.findtext("pose").split()])
+        wanted = mounts[sensor.findtext("gz_frame_id")]
+        np.testing.assert_allclose(se3.from_rpy(pose[:3], pose[3:]), wanted, atol=1e-4)
+    for joint, (stiffness, rest) in springs(name).items():
+        dynamics = sdf.find(f"joint[@name='{joint}']/axis/dynamics")
+        assert float(dynamics.findtext("spring_stiffness")) == pytest.approx(stiffness, rel=1e-5)
+        assert float(dynamics.findtext("spring_reference")) == pytest.approx(rest, rel=1e-4)

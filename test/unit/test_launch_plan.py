@@ -407,6 +407,28 @@ site_plan({arguments!r}, Path({str(tmp_path)!r}), Machine({{}}))
 """)
 
 
+def test_a_launch_file_needs_no_compiler_before_it_looks_for_one(tmp_path: Path) -> None:
+    """It lies in our environment; the distribution's Python may have none."""
+    said = run_python(
+        """
+import sys
+from ilrs_robots.cli.own_packages import see_compiler
+from ilrs_robots.core.errors import ConfigError
+assert "numba" not in sys.modules
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == "numba" else find(name)
+try:
+    see_compiler()
+except ConfigError as error:
+    print(error)
+"""
+    )
+    assert "finds no numba" in said
+    assert "constraints-ros-jazzy.txt" in said
+    assert len(said.splitlines()) == 1
+
+
 def test_gazebos_world_finds_what_only_our_environment_has(tmp_path: Path) -> None:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = tmp_path / "venv" / "lib" / version / "site-packages"

@@ -40,6 +40,7 @@ PYPI_ONLY = {
     "import-linter",
     "mcap",
     "mujoco",
+    "numba",
     "open3d",
     "open3d-cpu",
     "rosbags",

@@ -78,9 +78,14 @@ def light_topic(world: str) -> str:
 
 
 def world_bridges(world: str) -> tuple[Bridge, ...]:
-    """What a world carries whatever stands in it."""
+    """What a world carries whatever stands in it.
+
+    The clock is the world's own. ``/clock`` is Gazebo's only where nobody else publishes it when
+    the server starts: not beside another server, nor soon after one that was killed.
+    """
+    clock = f"/world/{world}/clock"
     return (
-        Bridge(FAST_CLOCK, "rosgraph_msgs/msg/Clock", "/clock", "gz.msgs.Clock", GZ_TO_ROS),
+        Bridge(FAST_CLOCK, "rosgraph_msgs/msg/Clock", clock, "gz.msgs.Clock", GZ_TO_ROS),
         Bridge(
             light_topic(world), "ros_gz_interfaces/msg/Light",
             light_topic(world), "gz.msgs.Light", ROS_TO_GZ, queue=1,

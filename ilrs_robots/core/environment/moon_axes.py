@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from astronomy import Body, GeoMoon, HelioVector, RotationAxis, Time
 
 from ilrs_robots.core.types import FloatArray
 
@@ -90,23 +89,31 @@ def _piece(number: int) -> FloatArray:
     return coefficients
 
 
-def _time(utc_s: float) -> Time:
+def _time(utc_s: float) -> Any:
     """Terrestrial time is what the series need; the library's own guess of UT is left out."""
+    from astronomy import Time  # where launch files run it is absent
+
     return Time.FromTerrestrialTime((utc_s + TT_MINUS_UTC_S - J2000_UNIX_S) / DAY_S)
 
 
 def _moon_from_earth(utc_s: float) -> FloatArray:
+    from astronomy import GeoMoon
+
     moon = GeoMoon(_time(utc_s))
     return np.array([moon.x, moon.y, moon.z]) * AU_M
 
 
 def _earth_from_sun(utc_s: float) -> FloatArray:
+    from astronomy import Body, HelioVector
+
     earth = HelioVector(Body.Earth, _time(utc_s))
     return np.array([earth.x, earth.y, earth.z]) * AU_M
 
 
 def _axes(utc_s: float) -> FloatArray:
     """(3, 3) rotation from J2000 equatorial into MOON_ME axes."""
+    from astronomy import Body, RotationAxis
+
     axis = RotationAxis(Body.Moon, _time(utc_s))
     ra, spin = math.radians(15.0 * axis.ra), math.radians(axis.spin)
     north = np.array([axis.north.x, axis.north.y, axis.north.z])

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from astronomy import GeoMoon, Time
 from numpy.typing import ArrayLike
 
 from ilrs_robots.core import config
@@ -236,6 +235,8 @@ def moon_elevation_rad(utc_s: ArrayLike, latitude_rad: ArrayLike, longitude_rad:
 
 
 def _geocentric_moon(utc_s: float) -> FloatArray:
+    from astronomy import GeoMoon, Time  # where launch files run it is absent
+
     when = Time.FromTerrestrialTime((utc_s + TT_MINUS_UTC_S - J2000_UNIX_S) / DAY_S)
     moon = GeoMoon(when)
     return np.array([moon.x, moon.y, moon.z]) * AU_M

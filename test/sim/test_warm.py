@@ -32,6 +32,7 @@ def compiled():
 warm.mapping()
 self_filter.warm_up()
 warm.navigation()
+warm.power()
 before = compiled()
 site, terrain = load_site("shackleton", seed=1)
 run = Lockstep(site, terrain, "long_range", 1)

@@ -50,6 +50,7 @@ class World:
         subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.STATE)
         rng = np.random.default_rng(1)
         xy = rng.uniform(-5.0, 5.0, (6000, 2))
+        self.rng = np.random.default_rng(0)
         self.xyz = np.column_stack((xy, np.full(6000, -1.5))).astype(np.float32)
         self.now_ns = 100 * S
         self.running, self.with_clock = True, True
@@ -85,7 +86,9 @@ class World:
         self.tf.publish(TFMessage(transforms=items))
 
     def send_scan(self, stamp_ns: int) -> None:
-        self.points.publish(convert.cloud_message(Cloud(stamp_ns, LIDAR, self.xyz)))
+        # A lidar's noise makes each scan another; one that repeats itself is taken for stuck.
+        noisy = (self.xyz + self.rng.normal(0.0, 0.002, self.xyz.shape)).astype(np.float32)
+        self.points.publish(convert.cloud_message(Cloud(stamp_ns, LIDAR, noisy)))
 
     def speed(self) -> float:
         return self.out[-1].twist.linear.x if self.out else 0.0

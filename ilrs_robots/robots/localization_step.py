@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import (
     DeadReckoning,
@@ -26,7 +25,7 @@ from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.settings import kinematics_of
 
 STANDING_FORCE_TOLERANCE: Final = 0.1
-"""Relative deviation from lunar gravity up to which a specific force shows where down is."""
+"""Relative deviation from gravity up to which a specific force shows where down is."""
 
 _WHEEL_VALUES: Final = ("steer_rad", "turned_rad", "speed_rps")
 
@@ -103,7 +102,7 @@ class LocalizationStep:
         up = self._R_base_imu @ np.asarray(sample.specific_force_mps2, dtype=np.float64)
         length = float(np.linalg.norm(up))
         roll = pitch = 0.0
-        if abs(length / MOON_GRAVITY_MPS2 - 1.0) < STANDING_FORCE_TOLERANCE:
+        if abs(length / self._filter.config.gravity_mps2 - 1.0) < STANDING_FORCE_TOLERANCE:
             roll = float(np.arctan2(up[1], up[2]))
             pitch = float(np.arctan2(-up[0], np.hypot(up[1], up[2])))
         position, quat = se3.split_transform(T_map_base)

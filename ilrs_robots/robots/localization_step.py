@@ -189,6 +189,11 @@ class LocalizationStep:
         return not held
 
     @property
+    def stars_hold(self) -> bool:
+        """Whether a star tracker holds the attitude."""
+        return self._filter.stars_hold
+
+    @property
     def counters(self) -> dict[str, int]:
         """Refused measurements by reason."""
         return dict(self._filter.refused)

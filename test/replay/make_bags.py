@@ -54,21 +54,21 @@ TRUTH_NS = S // 10
 
 @dataclass(frozen=True)
 class Drive:
-    """What a vehicle does in its bag; turns are (from s, yaw rate)."""
+    """What a vehicle does in its bag; turns are (from s, yaw rate), one scan of ``every`` is kept."""
 
     robot: str
     duration_s: float
     speed_mps: float = 0.0
     turns: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
-    columns: int = 192
-    rate_hz: float = 1.0
+    columns: int = 160
+    every: int = 5
     seed: int = 3
 
 
 DRIVES = (
     Drive("long_range", 20.0, 0.5, ((2.0, 0.0), (6.0, 0.12), (13.0, -0.12))),
     Drive("crewed_rover", 14.0, 1.0, ((2.0, 0.0), (5.0, -0.15), (10.0, 0.1))),
-    Drive("hopper", 5.0, columns=256, rate_hz=2.0),
+    Drive("hopper", 5.0, columns=256, every=3),
 )
 
 
@@ -76,8 +76,8 @@ def surface(seed: int) -> Surface:
     """Gentle ground with rocks on both sides of the way."""
     dem = procedural_dem(seed, 320.0, 5.0)
     fields = tuple(
-        BlockField(x_m=x, y_m=y, radius_m=3.0, k=0.1, min_diameter_m=0.25)
-        for x, y in ((9.0, 5.0), (7.0, -6.0), (16.0, -4.0), (-6.0, 6.0))
+        BlockField(x_m=x, y_m=y, radius_m=3.0, k=0.2, min_diameter_m=0.5)
+        for x, y in ((6.0, 6.5), (6.0, -5.5), (12.0, -5.0), (-5.0, 5.0))
     )
     return Surface(dem, seed, SurfaceConfig(), Features(block_fields=fields))
 
@@ -103,9 +103,7 @@ class BagMaker:
         name, kind = f"/{self.robot}/{topic}", message.__msgtype__
         if name not in self.connections:
             self.connections[name] = self.writer.add_connection(name, kind, typestore=self.store)
-        self.writer.write(
-            self.connections[name], log_ns, self.store.serialize_cdr(message, kind)
-        )
+        self.writer.write(self.connections[name], log_ns, self.store.serialize_cdr(message, kind))
 
     def header(self, stamp_ns: int, frame: str) -> Any:
         sec, nanosec = divmod(int(stamp_ns), S)
@@ -122,12 +120,24 @@ class BagMaker:
 
     def sample(self, sample: Any, model: RobotModel, log_ns: int) -> None:
         if isinstance(sample, ImuSample):
-            self.imu("imu/data", f"{self.robot}/{model.imu.frame}", sample.stamp_ns, log_ns,
-                     force=sample.specific_force_mps2, rate=sample.angular_velocity_rps)
+            self.imu(
+                "imu/data",
+                f"{self.robot}/{model.imu.frame}",
+                sample.stamp_ns,
+                log_ns,
+                force=sample.specific_force_mps2,
+                rate=sample.angular_velocity_rps,
+            )
         elif isinstance(sample, AttitudeSample):
             frame = f"{self.robot}/{model.star_tracker.frame}"
-            self.imu("star_tracker/attitude", frame, sample.stamp_ns, log_ns,
-                     quat=sample.quat_wxyz, sigma=sample.sigma_rad)
+            self.imu(
+                "star_tracker/attitude",
+                frame,
+                sample.stamp_ns,
+                log_ns,
+                quat=sample.quat_wxyz,
+                sigma=sample.sigma_rad,
+            )
         elif isinstance(sample, JointSample):
             message = self.make(
                 "sensor_msgs/msg/JointState",
@@ -274,15 +284,18 @@ def make_bag(drive: Drive, path: Path) -> None:
     """Drive and record."""
     shutil.rmtree(path, ignore_errors=True)
     model = load_robot(drive.robot)
-    lidar = replace(model.lidar, columns=drive.columns, rate_hz=drive.rate_hz)
+    lidar = replace(model.lidar, columns=drive.columns)
     model = replace(model, lidar=lidar)
     ground, bag = surface(drive.seed), BagMaker(path, drive.robot)
     where: list[NDArray[np.float64]] = []
     with EmbeddedWorld(ground, [SimRobot(drive.robot, model, 0.0, 0.0, 0.0)], drive.seed) as world:
-        next_truth_ns = 0
+        next_truth_ns = scans = 0
         for samples in moments(drive, world):
             now_ns = START_NS + world.time_ns
             for sample in samples:
+                scans += isinstance(sample, Cloud)
+                if isinstance(sample, Cloud) and scans % drive.every != 1:
+                    continue
                 later = replace(sample, stamp_ns=sample.stamp_ns + START_NS)
                 bag.sample(later, model, now_ns)
             if world.time_ns >= next_truth_ns:

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ilrs_robots.core.paths import PACKAGE
+from ilrs_robots.replay import mcap_records as mcap
 from ilrs_robots.replay.bag import BagError
 from ilrs_robots.replay.bag_metadata import (
     FILE_NAME,
@@ -28,6 +30,7 @@ from ilrs_robots.replay.bag_metadata import (
 from ilrs_robots.replay.mcap_scan import look
 from ilrs_robots.replay.mcap_summary import ABOUT, Scan
 
+_HEAD_BYTES = 4096
 KEY = "ilrs_recovered"
 """Key of the bag's custom data: what a recovery found, as JSON."""
 
@@ -73,6 +76,44 @@ def needs_repair(bag: Path) -> bool:
         end = look(path)
         if not end.whole or counts.get(path.name) != end.index.message_count:
             return True
+    return False
+
+
+def unfinished_beside(bag: Path) -> list[Path]:
+    """Bags of our own in the same folder that a recorder has left unfinished.
+
+    Only files that say that this package wrote them are looked at: other recorders do not lock
+    what they write.
+    """
+    found = []
+    for other in sorted(bag.parent.iterdir()):
+        if other == bag or not other.is_dir():
+            continue
+        files = mcap_files(other)
+        try:
+            if files and all(map(_is_ours, files)) and needs_repair(other):
+                found.append(other)
+        except OSError:
+            continue
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this package wrote the file and nobody writes it now."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        head = file.read(_HEAD_BYTES)
+    if not head.strip(b"\0"):  # its writer came no further than to make it
+        return path.stem.rpartition("_")[0] == path.parent.name
+    if not head.startswith(mcap.MAGIC):
+        return False
+    for item in mcap.records(head, len(mcap.MAGIC)):
+        fields = mcap.Fields(item.content)
+        fields.text()
+        return fields.text().startswith(PACKAGE)
     return False
 
 

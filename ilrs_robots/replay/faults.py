@@ -182,8 +182,8 @@ def _with_value(sample: Payload, value: float, rng: np.random.Generator) -> Payl
     points[chosen, 2] += np.float32(value)
     if not np.isfinite(value):
         points = points[~chosen]  # the reader of messages leaves such points out
-    return replace(sample, xyz_m=points, time_offset_ns=_rest(sample.time_offset_ns, chosen, value),
-                   intensity=_rest(sample.intensity, chosen, value))  # fmt: skip
+    times, intensity = (_rest(c, chosen, value) for c in (sample.time_offset_ns, sample.intensity))
+    return replace(sample, xyz_m=points, time_offset_ns=times, intensity=intensity)
 
 
 def _rest(column: Any, chosen: Any, value: float) -> Any:

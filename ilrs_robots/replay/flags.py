@@ -68,11 +68,9 @@ class Expectation:
         risen = [s for s in inside if s[0] >= self.rise_from]
         if not risen:
             return f"{self.flag} did not rise {window}"
-        if self.fall_until and any(s[1] > self.fall_until and s[0] <= self.rise_until
-                                   for s in risen):  # fmt: skip
-            return (
-                f"{self.flag} rose at {risen[0][0]:.1f} s and was up after {self.fall_until:g} s"
-            )
+        late = [s for s in risen if s[0] <= self.rise_until and s[1] > self.fall_until]
+        if self.fall_until and late:
+            return f"{self.flag} rose at {late[0][0]:.1f} s and stayed past {self.fall_until:g} s"
         return ""
 
 

@@ -14,8 +14,7 @@ PERIOD_NS: Final = 100_000_000
 
 
 class PoseLog:
-    """Poses at least ``PERIOD_NS`` apart; when it is full every other one goes and the period
-    doubles.
+    """Poses some time apart; when it is full every other one goes and that time doubles.
 
     Args:
         period_ns: of the poses that are kept.

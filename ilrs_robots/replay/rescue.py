@@ -12,10 +12,32 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ilrs_robots.replay.bag import Bag, BagError
+from ilrs_robots.replay.faults import Fault
+from ilrs_robots.replay.profile import ReplayProfile
 from ilrs_robots.replay.recovery import mcap_files, needs_repair, salvage
 from ilrs_robots.replay.ros1_rescue import salvage_ros1
+from ilrs_robots.replay.run import Replay, Replayer
 
 _ROS1 = (".bag", ".active", ".orig")
+
+
+def replay_bag(
+    path: Path | str,
+    profile: ReplayProfile | None = None,
+    faults: tuple[Fault, ...] = (),
+    seed: int = 0,
+    on_progress: Callable[[float], None] = lambda _share: None,
+) -> Replay:
+    """Replay a bag; a damaged one as far as it can be read.
+
+    Raises:
+        BagError: it cannot be opened, or holds nothing that could be replayed.
+        ConfigError: the profile does not fit.
+    """
+    with opened(Path(path)) as (bag, damage):
+        replayer = Replayer(bag, profile or ReplayProfile(), faults, seed, on_progress)
+        replayer.report.damage += damage
+        return replayer.run()
 
 
 @contextmanager
@@ -101,9 +123,9 @@ def _sqlite(path: Path, folder: Path) -> tuple[Path, str]:
 def _rows(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, str]:
     count = 0
     try:
-        for row in old.execute(f"SELECT * FROM {table}"):  # noqa: S608 - names of its own tables
+        for row in old.execute(f"SELECT * FROM {table}"):
             marks = ",".join("?" * len(row))
-            new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
+            new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
             count += 1
     except sqlite3.Error as error:
         return count, str(error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -292,24 +291,3 @@ def _saved(perception: Perception) -> SavedMap | None:
     units = {"elevation": "m", "upper_bound": "m", "slope": "rad", "step_height": "m",
              "roughness": "m"}  # fmt: skip
     return snapshot(mapping, perception.T_map_odom, more, units)
-
-
-def replay_bag(
-    path: Path | str,
-    profile: ReplayProfile | None = None,
-    faults: tuple[Fault, ...] = (),
-    seed: int = 0,
-    on_progress: Callable[[float], None] = lambda _share: None,
-) -> Replay:
-    """Replay a bag; a damaged one as far as it can be read.
-
-    Raises:
-        BagError: it cannot be opened, or holds nothing that could be replayed.
-        ConfigError: the profile does not fit.
-    """
-    from ilrs_robots.replay.rescue import opened
-
-    with opened(Path(path)) as (bag, damage):
-        replayer = Replayer(bag, profile or ReplayProfile(), faults, seed, on_progress)
-        replayer.report.damage += damage
-        return replayer.run()

@@ -54,20 +54,20 @@ TRUTH_NS = S // 10
 
 @dataclass(frozen=True)
 class Drive:
-    """What a vehicle does in its bag; turns are (from s, yaw rate), one scan of ``every`` is kept."""
+    """What a vehicle does in its bag; turns are (from s, yaw rate)."""
 
     robot: str
     duration_s: float
     speed_mps: float = 0.0
     turns: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
     columns: int = 160
-    every: int = 5
+    every: int = 5  # one scan of so many is kept
     seed: int = 3
 
 
 DRIVES = (
-    Drive("long_range", 20.0, 0.5, ((2.0, 0.0), (6.0, 0.12), (13.0, -0.12))),
-    Drive("crewed_rover", 14.0, 1.0, ((2.0, 0.0), (5.0, -0.15), (10.0, 0.1))),
+    Drive("long_range", 15.0, 0.6, ((1.0, 0.0), (4.0, 0.12), (10.0, -0.12))),
+    Drive("crewed_rover", 12.0, 1.0, ((1.0, 0.0), (4.0, -0.15), (8.0, 0.1))),
     Drive("hopper", 5.0, columns=256, every=3),
 )
 
@@ -313,7 +313,7 @@ def make_bag(drive: Drive, path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=HERE / "bags")
+    parser.add_argument("--out", type=Path, default=HERE / "suite" / "bags")
     parser.add_argument("robots", nargs="*")
     arguments = parser.parse_args()
     for drive in DRIVES:

@@ -15,6 +15,7 @@ from ilrs_robots.cli.env import env
 from ilrs_robots.cli.goal import goal
 from ilrs_robots.cli.map import map_files
 from ilrs_robots.cli.record import record
+from ilrs_robots.cli.replay import replay
 from ilrs_robots.cli.sim import sim
 from ilrs_robots.cli.worlds import site
 from ilrs_robots.core.errors import IlrsError
@@ -33,6 +34,7 @@ cli.add_command(env)
 cli.add_command(goal)
 cli.add_command(map_files, "map")
 cli.add_command(record)
+cli.add_command(replay)
 cli.add_command(site)
 
 

@@ -21,6 +21,7 @@ from ilrs_robots.replay.bag import stamp_ns
 from ilrs_robots.replay.profile import ReplayProfile
 from ilrs_robots.robots.model import require_rover
 
+_NEVER_NS: Final = 10**18
 _NO_SIGMA_RAD: Final = 0.05
 """For an orientation that comes without a covariance."""
 
@@ -50,6 +51,8 @@ class Decoder:
 
     def __init__(self, profile: ReplayProfile) -> None:
         self._profile = profile
+        self._period_ns = round(profile.orientation_period_s * 1e9)
+        self._oriented_ns = -_NEVER_NS
         self._odometry: OdometryWheels | None = None
         if profile.topics.wheel_odometry:
             self._odometry = OdometryWheels(profile)
@@ -67,7 +70,7 @@ class Decoder:
         """
         if kind == "imu":
             found: list[Payload] = [_imu(message)]
-            if self._profile.imu_orientation and message.orientation_covariance[0] >= 0.0:
+            if self._oriented(message):
                 found.append(_attitude(message))
             return found
         if kind == "joints":
@@ -81,6 +84,16 @@ class Decoder:
         if kind == "wheel_odometry" and self._odometry is not None:
             return [self._odometry.sample(message)]
         return []
+
+    def _oriented(self, message: Any) -> bool:
+        """Whether the IMU's orientation counts now."""
+        if not self._profile.imu_orientation or message.orientation_covariance[0] < 0.0:
+            return False
+        now_ns = stamp_ns(message.header)
+        if 0 <= now_ns - self._oriented_ns < self._period_ns:
+            return False
+        self._oriented_ns = now_ns
+        return True
 
     def _cloud(self, message: Any) -> Cloud:
         fields = [PointField(f.name, f.offset, f.datatype, f.count) for f in message.fields]

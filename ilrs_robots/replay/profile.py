@@ -66,6 +66,9 @@ class ReplayProfile:
     topics: TopicsConfig = param(TopicsConfig(), doc="topics")
     start: StartConfig = param(StartConfig(), doc="start")
     imu_orientation: bool = param(False, doc="whether the IMU's orientation is an attitude")
+    orientation_period_s: float = param(
+        0.0, doc="of the IMU's orientations at most one in this time counts", unit="s", low=0.0
+    )
     odometry_from: str = param(
         "pose",
         doc="what of wheel_odometry counts: poses (lost messages cost nothing) or twists",

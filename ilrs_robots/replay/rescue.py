@@ -5,7 +5,10 @@ The file itself is never altered: what is saved goes into a folder that is remov
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +21,8 @@ from ilrs_robots.replay.recovery import mcap_files, needs_repair, salvage
 from ilrs_robots.replay.ros1_rescue import salvage_ros1
 from ilrs_robots.replay.run import Replay, Replayer
 
+_LARGEST = 1000
+"""A file that claims to be so many times longer than it is has no header to believe."""
 _ROS1 = (".bag", ".active", ".orig")
 
 
@@ -108,7 +113,7 @@ def _sqlite(path: Path, folder: Path) -> tuple[Path, str]:
     kept, broken = 0, ""
     with closing(sqlite3.connect(into)) as new:
         for file in files:
-            with closing(sqlite3.connect(f"file:{file}?immutable=1", uri=True)) as old:
+            with closing(sqlite3.connect(_padded(file, folder))) as old:
                 for (text,) in old.execute("SELECT sql FROM sqlite_master WHERE type='table'"):
                     if "sqlite_" not in text:
                         new.execute(text.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
@@ -118,6 +123,23 @@ def _sqlite(path: Path, folder: Path) -> tuple[Path, str]:
                     broken = broken or error
         new.commit()
     return into, f"{kept} messages were read" + (f", then {broken}" if broken else "")
+
+
+def _padded(file: Path, folder: Path) -> Path:
+    """A copy that is as long as its header says: SQLite reads nothing at all of a shorter one.
+
+    Reference: SQLite database file format, 1.3 (page size at byte 16, page count at byte 28).
+    """
+    copy = folder / f"{file.name}.copy"
+    shutil.copyfile(file, copy)
+    with copy.open("rb") as opened_file:
+        header = opened_file.read(32)
+    if len(header) == 32:
+        page, pages = struct.unpack_from(">H", header, 16)[0], struct.unpack_from(">I", header, 28)
+        size = (65536 if page == 1 else page) * pages[0]
+        if copy.stat().st_size < size <= _LARGEST * copy.stat().st_size:
+            os.truncate(copy, size)
+    return copy
 
 
 def _rows(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, str]:

@@ -48,13 +48,16 @@ def salvage_ros1(source: Path, into: Path) -> str:
 
 
 def _records(data: bytes, at: int) -> Iterator[tuple[Record, int]]:
-    """Whole records and where each ends."""
+    """Whole records and where each ends; the last may be a chunk that is cut."""
     while True:
         header = _sized(data, at)
         if header is None:
             return
-        body = _sized(data, at + 4 + len(header))
+        start = at + 4 + len(header)
+        body = _sized(data, start)
         if body is None:
+            if _fields(header).get("op", b"\0")[0] == _CHUNK and start + 4 < len(data):
+                yield (_fields(header), data[start + 4 :]), len(data)
             return
         at += 8 + len(header) + len(body)
         yield (_fields(header), body), at
@@ -86,17 +89,22 @@ def _inner(record: Record) -> Iterator[Record]:
         yield record
         return
     kind = header.get("compression", b"none")
+    for inner, _ in _records(_unpacked(body, kind), 0):
+        yield inner
+
+
+def _unpacked(body: bytes, kind: bytes) -> bytes:
+    """A chunk's content, as far as it goes."""
     try:
         if kind == b"bz2":
-            body = bz2.decompress(body)
-        elif kind == b"lz4":
+            return bz2.BZ2Decompressor().decompress(body)
+        if kind == b"lz4":
             import lz4.frame  # comes with rosbags
 
-            body = lz4.frame.decompress(body)
+            return bytes(lz4.frame.LZ4FrameDecompressor().decompress(body))
     except (OSError, RuntimeError, ValueError):
-        return
-    for inner, _ in _records(body, 0):
-        yield inner
+        return b""
+    return body
 
 
 def _copy(writer: Any, connections: dict[int, Any], header: dict[str, bytes], body: bytes) -> int:
@@ -110,7 +118,7 @@ def _copy(writer: Any, connections: dict[int, Any], header: dict[str, bytes], bo
             about = _fields(body)
             connections[number] = writer.add_connection(
                 header["topic"].decode(),
-                about["type"].decode(),
+                about["type"].decode().replace("/", "/msg/"),
                 msgdef=about["message_definition"].decode(),
                 md5sum=about["md5sum"].decode(),
             )

@@ -24,8 +24,10 @@ MODULES = (
     "messages",
     "planning",
     "environment",
+    "replay",
     "sim_speed",
     "dds_latency",
+    "recording",
 )
 TABLE = HERE.parent / "docs" / "performance.md"
 INTRODUCTION = """# Performance

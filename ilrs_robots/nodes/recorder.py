@@ -11,11 +11,10 @@ from typing import Final
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from ilrs_robots.nodes.recorder_config import RecorderConfig, declare
+from ilrs_robots.nodes.recorder_listen import Listener
 from ilrs_robots.nodes.recorder_qos import bag_qos, compatible_qos
 from ilrs_robots.nodes.recorder_types import UnknownTypeError, message_class, message_definition
 from ilrs_robots.replay.bag import BagError
@@ -59,7 +58,8 @@ class RecorderNode(Node):
             flush_s=self.config.flush_s,
             about=about,
         )
-        self._recordings: dict[str, _Recording] = {}
+        self._topics: dict[str, Topic] = {}
+        self._listener = Listener(self, self.writer.push)
         self._refused: dict[str, str] = {}
         self._clock_pairs: list[tuple[int, int]] = []
         self._reports = self._said_dropped = 0
@@ -92,34 +92,25 @@ class RecorderNode(Node):
                 self._follow(name, types, publishers)
 
     def _follow(self, name: str, types: list[str], publishers: list[TopicEndpointInfo]) -> None:
-        recording = self._recordings.get(name)
-        if recording is None:
+        topic = self._topics.get(name)
+        if topic is None:
             try:
-                recording = self._start(name, types, publishers)
+                topic = self._start(name, types, publishers)
             except UnknownTypeError as error:
                 self._refused[name] = str(error)
                 self.get_logger().warning(f"{name} is not recorded: {error}")
                 return
-            self._recordings[name] = recording
-        wanted = compatible_qos(publishers, self.config.depth)
-        if recording.subscription is not None and recording.qos == wanted:
-            return
-        if recording.subscription is not None:
-            self.destroy_subscription(recording.subscription)
-        recording.qos = wanted
-        recording.subscription = self.create_subscription(
-            message_class(recording.topic.msgtype), name, recording.receive, wanted, raw=True
-        )
+            self._topics[name] = topic
+        kind = message_class(topic.msgtype)
+        self._listener.hear(topic, kind, compatible_qos(publishers, self.config.depth))
 
-    def _start(
-        self, name: str, types: list[str], publishers: list[TopicEndpointInfo]
-    ) -> _Recording:
+    def _start(self, name: str, types: list[str], publishers: list[TopicEndpointInfo]) -> Topic:
         if len(types) > 1:
             raise UnknownTypeError(f"its publishers disagree on the type: {', '.join(types)}")
         text, type_hash = message_definition(types[0])
         qos = tuple(dict.fromkeys(bag_qos(p.qos_profile) for p in publishers))
         priority = self._profiles.priority(name, types[0])
-        return _Recording(self, Topic(name, types[0], text, type_hash, qos, priority))
+        return Topic(name, types[0], text, type_hash, qos, priority)
 
     def _report(self) -> None:
         if len(self._clock_pairs) < _MAX_CLOCK_PAIRS:
@@ -159,7 +150,7 @@ class RecorderNode(Node):
         if writer.error:
             status.level, status.message = DiagnosticStatus.ERROR, writer.error
         values = {
-            "topics": len(self._recordings),
+            "topics": len(self._topics),
             "messages": counters.written,
             "megabytes": round(counters.written_bytes * 1e-6, 1),
             "dropped": counters.dropped_total,
@@ -176,31 +167,17 @@ class RecorderNode(Node):
         self.writer.set_custom("ilrs_dropped", json.dumps(dict(self.writer.counters.dropped)))
 
     def finish(self) -> bool:
-        """Write what is queued, close the bag, say what is missing; True if it is whole."""
+        """Write what has come, close the bag, say what is missing; True if it is whole."""
+        self._listener.close()
         self._clock_pairs.append((self.get_clock().now().nanoseconds, time.time_ns()))
         counters, log = self.writer.counters, self.get_logger()
         self._keep_custom()
         self.writer.close()
         log.info(
-            f"{counters.written} messages of {len(self._recordings)} topics, "
+            f"{counters.written} messages of {len(self._topics)} topics, "
             f"{counters.written_bytes * 1e-6:.1f} MB, in {self.config.output_dir}"
         )
         if counters.dropped_total:
             by_topic = ", ".join(f"{n} of {t}" for t, n in sorted(counters.dropped.items()))
             log.error(f"{counters.dropped_total} messages are missing: {by_topic}")
         return not self.writer.error
-
-
-class _Recording:
-    """One topic: hands what comes to the writer."""
-
-    def __init__(self, node: RecorderNode, topic: Topic) -> None:
-        self.topic = topic
-        self.qos: QoSProfile | None = None
-        self.subscription: Subscription | None = None
-        self._push = node.writer.push
-        self._now = node.get_clock().now
-
-    def receive(self, data: bytes) -> None:
-        """Queue one serialized message."""
-        self._push(self.topic, self._now().nanoseconds, data)

@@ -22,7 +22,7 @@ from ilrs_robots.replay.bag_metadata import (
     qos_text,
     write_metadata,
 )
-from ilrs_robots.replay.mcap_file import Disk, McapFile
+from ilrs_robots.replay.mcap_file import CHUNK_BYTES, Disk, McapFile
 from ilrs_robots.replay.mcap_index import LEVEL
 from ilrs_robots.replay.mcap_summary import ABOUT
 
@@ -32,7 +32,6 @@ _WAKE_BYTES: Final = 2**20
 """The thread sleeps until so much waits, or until ``_LOOK_S`` have passed."""
 _LOOK_S: Final = 0.05
 _METADATA_S: Final = 10.0
-_PENDING_BYTES: Final = 2**25
 SHARES: Final = (1.0, 0.75, 0.5)
 """Share of the queue that messages of each priority may fill; what matters most has all of it."""
 
@@ -120,7 +119,8 @@ class BagWriter:
         self._files: list[FileRow] = []
         self._channels: dict[str, int] = {}
         self._unsaved: Counter[str] = Counter()
-        self._said_s = self._checked_s = self._safe_s = self._newest_s = time.monotonic()
+        self._said_s = self._checked_s = time.monotonic()
+        self._unsafe_since_s: float | None = None
         self._ready = threading.Condition()
         self._closing = False
         try:
@@ -145,9 +145,12 @@ class BagWriter:
 
     @property
     def behind_s(self) -> float:
-        """Age of the newest message that is safe on the disk, 0 when all are, seconds."""
-        waiting = bool(self._unsaved) or self._queued_bytes > 0
-        return time.monotonic() - self._safe_s if waiting else 0.0
+        """Age of the oldest message that a power cut would take, 0 when there is none, seconds."""
+        with self._ready:
+            first_s = self._unsafe_since_s
+            if first_s is None and self._queue:
+                first_s = self._queue[0][3]
+        return 0.0 if first_s is None else time.monotonic() - first_s
 
     def push(self, topic: Topic, log_ns: int, data: bytes) -> bool:
         """Queue a message; False when it was dropped.
@@ -214,9 +217,10 @@ class BagWriter:
         self._unsaved[topic.name] += 1
         self.counters.written += 1
         self.counters.written_bytes += len(data)
-        self._newest_s = came_s
-        if self._writer.unsaved > _PENDING_BYTES:
-            self._checkpoint()
+        if self._unsafe_since_s is None:
+            self._unsafe_since_s = came_s
+        if self._writer.unsaved > CHUNK_BYTES:
+            self._checkpoint({})
 
     def _add_channel(self, topic: Topic) -> int:
         row = self._topics.get(topic.name)
@@ -233,25 +237,27 @@ class BagWriter:
         now_s = time.monotonic()
         if now_s - self._checked_s < self._flush_s:
             return
-        if self._unsaved:
-            self._checkpoint()
-        else:
-            self._checked_s = now_s
+        if self._unsafe_since_s is not None:
+            self._checkpoint({})
+            self._sync()
+        self._checked_s = now_s
+        if 0 < self._split_bytes <= self._writer.size:
+            self._end_file()
+            self._writer.close()
+            self._writer = self._next_file()
         if now_s - self._said_s > _METADATA_S:
             self._say()
 
-    def _checkpoint(self, extra: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        self._checked_s = time.monotonic()
-        self._writer.checkpoint(extra or {})
-        self._safe_s = self._newest_s
+    def _checkpoint(self, extra: Mapping[str, Mapping[str, str]]) -> None:
+        self._writer.checkpoint(extra)
         self._unsaved.clear()
         index, row = self._writer.index, self._files[-1]
         row.first_ns, row.last_ns = index.first_ns, index.last_ns
         row.messages = index.message_count
-        if extra is None and 0 < self._split_bytes <= self._writer.size:
-            self._end_file()
-            self._writer.close()
-            self._writer = self._next_file()
+
+    def _sync(self) -> None:
+        self._writer.sync()
+        self._unsafe_since_s = None
 
     def _next_file(self) -> McapFile:
         name = f"{self.path.name}_{len(self._files)}.mcap"
@@ -268,6 +274,7 @@ class BagWriter:
         """Give the file at hand the metadata that rosbag2 looks for in a single file."""
         self._checkpoint({})
         self._checkpoint({"rosbag2": {"serialized_metadata": inner_text(self._text())}})
+        self._sync()
 
     def _say(self) -> None:
         self._said_s = time.monotonic()

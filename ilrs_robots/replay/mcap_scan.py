@@ -15,8 +15,8 @@ from lz4.frame import decompress as lz4_decompress
 from ilrs_robots.replay import mcap_records as mcap
 from ilrs_robots.replay.mcap_index import (
     EMPTY_FIRST_NS,
-    LEVEL,
     ChunkContent,
+    Compression,
     message_index,
     zstd,
 )
@@ -239,7 +239,7 @@ class _Reading:
         self._content(data)  # for the topics that are described in the chunk itself
         known = self._content(_messages(data, found.channels.keys(), first_ns, last_ns))
         if known.stamps:
-            found.rest = found.index.add_chunk(known, found.data_end, LEVEL)
+            found.rest = b"".join(found.index.add_chunk(known, found.data_end, Compression()))
 
 
 def _messages(data: bytes, channels: Collection[int], first_ns: int, last_ns: int) -> bytes:

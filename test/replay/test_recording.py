@@ -183,11 +183,11 @@ def test_a_killed_recording_opens_as_it_is_and_lost_less_than_a_second(tmp_path)
 
 
 def test_a_cut_at_any_byte_loses_what_lies_behind_it_and_nothing_else(tmp_path):
-    write(tmp_path / "bag", 9000, about={"seed": "7"})
+    write(tmp_path / "bag", 6000, about={"seed": "7"})
     (file,) = (tmp_path / "bag").glob("*.mcap")
     data = file.read_bytes()
     rng = np.random.default_rng(3)
-    cuts = sorted({*rng.integers(0, len(data), 25).tolist(), 0, 7, 8, 30, len(data) - 1})
+    cuts = sorted({*rng.integers(0, len(data), 12).tolist(), 0, 7, 8, 30, len(data) - 1})
     kept, name = [], file.name
     for cut in cuts:
         bag = tmp_path / f"cut_{cut}"
@@ -211,9 +211,9 @@ def test_a_cut_at_any_byte_loses_what_lies_behind_it_and_nothing_else(tmp_path):
             assert len(list(reader.iter_messages())) == len(got)
         assert read_metadata(bag)["custom_data"].get("seed", "7") == "7"
     assert kept == sorted(kept)
-    assert kept[-1] == 9000  # only the end was missing
+    assert kept[-1] == 6000  # only the end was missing
     # of a cut chunk what decompresses is kept: no step is as long as a chunk of 1 MiB
-    assert len(set(kept)) > 15
+    assert len(set(kept)) > 8
 
 
 def test_zeros_at_the_end_are_what_a_power_cut_leaves(tmp_path):
@@ -267,9 +267,9 @@ def test_a_bag_that_is_being_written_is_not_repaired(tmp_path):
 
 def throttled(bytes_per_s):
     class Slow(Disk):
-        def put(self, offset, data):
-            time.sleep(len(data) / bytes_per_s)
-            super().put(offset, data)
+        def put(self, offset, parts):
+            time.sleep(sum(map(len, parts)) / bytes_per_s)
+            super().put(offset, parts)
 
     return Slow
 
@@ -301,11 +301,11 @@ def test_a_slow_disk_drops_by_priority_and_never_blocks(tmp_path):
 
 def test_a_full_disk_ends_the_recording_and_what_was_safe_opens(tmp_path):
     class Full(Disk):
-        def put(self, offset, data):
-            if offset + len(data) > 200_000:
-                os.pwrite(self._fd, data[:3000], offset)
+        def put(self, offset, parts):
+            if offset + sum(map(len, parts)) > 200_000:
+                os.pwrite(self._fd, b"".join(parts)[:3000], offset)
                 raise OSError(28, "No space left on device")
-            super().put(offset, data)
+            super().put(offset, parts)
 
     chosen, writer = topic(), BagWriter(tmp_path / "bag", flush_s=0.02, disk=Full, compress=False)
     end_s = time.monotonic() + 60.0

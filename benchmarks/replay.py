@@ -23,7 +23,7 @@ from ilrs_robots.replay.rescue import replay_bag
 
 SUITE = Path(__file__).resolve().parents[1] / "test" / "replay" / "suite" / "bags"
 S = 1_000_000_000
-POINTS, SCAN_HZ = 100_000, 10
+POINTS, RINGS, SCAN_HZ = 100_000, 125, 10
 NO_CLOUDS = ReplayProfile(topics=TopicsConfig(clouds=()))
 MAP_ALONE = ReplayProfile(robot="long_range", topics=TopicsConfig(pose="truth/odom", truth=""))
 MEASURE = """
@@ -81,9 +81,10 @@ def big_scans(into: Path, seconds: float) -> None:
 
 
 def _scan(make: Any, rng: np.random.Generator, stamp_ns: int) -> Any:
-    away = 2.0 + 16.0 * np.sqrt(rng.random(POINTS))
-    turn = np.linspace(-np.pi, np.pi, POINTS)
-    height = -1.5 + 0.1 * np.sin(0.5 * away) + rng.normal(0.0, 0.01, POINTS)
+    down = np.tile(np.radians(np.linspace(-28.0, -4.0, RINGS)), POINTS // RINGS)
+    turn = np.repeat(np.linspace(-np.pi, np.pi, POINTS // RINGS), RINGS)
+    away = 1.5 / np.tan(-down) + rng.normal(0.0, 0.01, POINTS)
+    height = -1.5 + 0.05 * np.sin(0.5 * away) + rng.normal(0.0, 0.01, POINTS)
     xyz = np.column_stack((away * np.cos(turn), away * np.sin(turn), height)).astype(np.float32)
     offsets = np.linspace(0, S // SCAN_HZ - 1, POINTS).astype(np.int64)
     fields, step, data = encode_cloud(Cloud(stamp_ns, "", xyz, offsets))
@@ -112,8 +113,12 @@ def median_s(path: Path, profile: ReplayProfile, repeats: int) -> float:
 def peak_mb(path: Path) -> float:
     """Largest memory of a process that replays a bag."""
     here = str(Path(__file__).resolve().parent)
+    command = [sys.executable, "-c", MEASURE, str(path), here]
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(path), here], capture_output=True, text=True, check=True
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return float(json.loads(done.stdout)) / 1024.0
 
@@ -140,7 +145,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         for name, times, peak in (("memory", 4, peaks[0]), ("memory, bag 4 times as long", 16,
                                                             peaks[1])):  # fmt: skip
             rows.append({"what": name, "bag_s": long_s / 4 * times, "peak_MB": peak})
-    note = "Pose alone costs what dead reckoning costs for each sample; reading is the lesser part."
+    note = (
+        "Pose alone costs what dead reckoning costs for each sample; reading is the lesser part."
+    )
     return {"name": "Replay of recorded drives", "rows": rows, "note": note}
 
 

@@ -69,6 +69,8 @@ class Perception:
         self.odometry: OdometryEstimate | None = None
         self._start_pose = start_pose
         self._T_map_odom: FloatArray = np.eye(4)
+        self._split_of: FloatArray = self._T_map_odom
+        self._split = se3.split_transform(self._split_of)
         self.localization: LocalizationStep | None = None
         if own_localization and isinstance(model, RoverModel):
             cfg = dead_reckoning or dead_reckoning_config_of(model)
@@ -175,7 +177,9 @@ class Perception:
     def _take(self, estimate: OdometryEstimate) -> None:
         self.odometry = estimate
         odom, base = odom_frame(self.name), base_frame(self.name)
-        map_odom = se3.split_transform(self.T_map_odom)
-        self.tree.set(MAP_FRAME, odom, estimate.stamp_ns, *map_odom)
+        T_map_odom = self.T_map_odom
+        if T_map_odom is not self._split_of:  # it hardly ever changes
+            self._split_of, self._split = T_map_odom, se3.split_transform(T_map_odom)
+        self.tree.set(MAP_FRAME, odom, estimate.stamp_ns, *self._split)
         self.tree.set(odom, base, estimate.stamp_ns, estimate.position_m, estimate.quat_wxyz)
         self.mapping.on_odometry(estimate.stamp_ns, estimate.pose_covariance)

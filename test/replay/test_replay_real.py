@@ -103,7 +103,10 @@ def write_scans(path: Path, scans: list) -> Path:
         for n, k in kinds.items()
     ]
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        names = {"/pose": "geometry_msgs/msg/PoseStamped", "/points": "sensor_msgs/msg/PointCloud2"}
+        names = {
+            "/pose": "geometry_msgs/msg/PoseStamped",
+            "/points": "sensor_msgs/msg/PointCloud2",
+        }
         topics = {n: writer.add_connection(n, k, typestore=store) for n, k in names.items()}
         for k in range(40):
             stamp = S + k * S // 50

@@ -1,4 +1,4 @@
-"""Whatever a bag's file and its order do, the same drive comes out, or how much is lost is said."""
+"""Whatever a file and its order do, the same drive comes out, or how much is lost is said."""
 
 from __future__ import annotations
 

@@ -7,11 +7,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-from rosbags.interfaces import Qos
 
 from ilrs_robots.replay.bag import BagError
 from ilrs_robots.replay.bag_metadata import (
@@ -22,10 +19,12 @@ from ilrs_robots.replay.bag_metadata import (
     qos_text,
     write_metadata,
 )
+from ilrs_robots.replay.bag_topic import Topic, WriterCounters
 from ilrs_robots.replay.mcap_file import CHUNK_BYTES, Disk, McapFile
 from ilrs_robots.replay.mcap_index import LEVEL
 from ilrs_robots.replay.mcap_summary import ABOUT
 
+__all__ = ["BagWriter", "Topic", "WriterCounters"]
 _LOG = logging.getLogger(__name__)
 _BATCH: Final = 1024
 _WAKE_BYTES: Final = 2**20
@@ -34,41 +33,6 @@ _LOOK_S: Final = 0.05
 _METADATA_S: Final = 10.0
 SHARES: Final = (1.0, 0.75, 0.5)
 """Share of the queue that messages of each priority may fill; what matters most has all of it."""
-
-
-@dataclass(frozen=True)
-class Topic:
-    """What a bag must know of a topic before its first message.
-
-    Attributes:
-        name: full topic name.
-        msgtype: for example ``nav_msgs/msg/Odometry``.
-        definition: ros2msg text with all nested types.
-        type_hash: RIHS01 hash of the type.
-        qos: profiles that its publishers offer.
-        priority: 0 is dropped last, 2 first, when the disk is too slow.
-    """
-
-    name: str
-    msgtype: str
-    definition: str
-    type_hash: str
-    qos: tuple[Qos, ...] = ()
-    priority: int = 0
-
-
-@dataclass
-class WriterCounters:
-    """How many messages went where."""
-
-    written: int = 0
-    written_bytes: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def dropped_total(self) -> int:
-        """Messages that are not in the bag."""
-        return sum(self.dropped.values())
 
 
 Item = tuple[Topic, int, bytes, float]

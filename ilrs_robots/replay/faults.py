@@ -61,7 +61,10 @@ class Fault:
 
     def hits(self, event: Event, since_s: float) -> bool:
         """Whether the fault is about a message at this time."""
-        if event.kind in _NOT_SENSED:
+        if event.payload is None:
+            return False
+        everyones = self.kind == "clock_jump" and not self.topic
+        if event.kind in _NOT_SENSED and not everyones:
             return False
         if self.topic and self.topic not in (event.kind, event.topic):
             return False

@@ -8,6 +8,7 @@ Reference: ROS wiki, Bags/Format/2.0.
 from __future__ import annotations
 
 import bz2
+import mmap
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ _MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7
 _LARGEST: Final = 1 << 31
 
 Record = tuple[dict[str, bytes], bytes]
+Data = bytes | mmap.mmap
 
 
 def salvage_ros1(source: Path, into: Path) -> str:
@@ -33,21 +35,28 @@ def salvage_ros1(source: Path, into: Path) -> str:
     Raises:
         BagError: it is no ROS 1 bag, or no message can be read.
     """
-    data = source.read_bytes()
-    if not data.startswith(_MAGIC):
-        raise BagError(f"{source}: this is no ROS 1 bag of version 2.0")
+    with source.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise BagError(f"{source}: this is no ROS 1 bag of version 2.0")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            copied, at, size = _copy_all(data, into)
+    if not copied:
+        raise BagError(f"{source}: no message can be read")
+    return f"{copied} messages were read; {size - at} of {size} bytes lost"
+
+
+def _copy_all(data: Data, into: Path) -> tuple[int, int, int]:
+    """Messages that were copied, where reading ended, and the file's size."""
     copied, at = 0, len(_MAGIC)
     with Writer(into) as writer:
         connections: dict[int, Any] = {}
         for record, at in _records(data, len(_MAGIC)):  # noqa: B007 - the last one counts
             for header, body in _inner(record):
                 copied += _copy(writer, connections, header, body)
-    if not copied:
-        raise BagError(f"{source}: no message can be read")
-    return f"{copied} messages were read; {len(data) - at} of {len(data)} bytes lost"
+    return copied, at, len(data)
 
 
-def _records(data: bytes, at: int) -> Iterator[tuple[Record, int]]:
+def _records(data: Data, at: int) -> Iterator[tuple[Record, int]]:
     """Whole records and where each ends; the last may be a chunk that is cut."""
     while True:
         header = _sized(data, at)
@@ -63,7 +72,7 @@ def _records(data: bytes, at: int) -> Iterator[tuple[Record, int]]:
         yield (_fields(header), body), at
 
 
-def _sized(data: bytes, at: int) -> bytes | None:
+def _sized(data: Data, at: int) -> bytes | None:
     if at + 4 > len(data):
         return None
     (size,) = struct.unpack_from("<I", data, at)

@@ -208,6 +208,7 @@ class Replayer:
         segment = self._now or self._begin(event.key_ns)
         if event.key_ns < segment.last_ns - 2_000_000_000:  # the clock itself was set back
             self._end_segment()
+            self.report.segments += 1
             segment = self._begin(event.key_ns)
             self._flags.begin_again(event.key_ns)
         segment.last_ns = max(segment.last_ns, event.key_ns)

@@ -12,6 +12,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from ilrs_robots.replay.bag import Bag, BagError, RawMessage
+from ilrs_robots.replay.faults import parse_fault
 from ilrs_robots.replay.outcome import numbers_of
 from ilrs_robots.replay.rescue import replay_bag
 
@@ -83,6 +84,14 @@ def test_a_loop_is_two_segments_of_which_one_is_judged(tmp_path, whole) -> None:
     assert replay.report.segments == 2
     assert "time_set_back" in replay.flags
     assert digest(replay) == whole
+
+
+def test_a_robot_whose_clock_is_set_back_begins_again() -> None:
+    replay = replay_bag(HOPPER, faults=(parse_fault("clock_jump:start=2,size=-100"),))
+    assert replay.report.segments == 2
+    ((rise, fall),) = replay.flags["time_set_back"]
+    assert rise == pytest.approx(2.0, abs=0.2)
+    assert fall - rise < 1.5
 
 
 def test_one_clock_that_leaves_the_others_does_not_begin_a_segment(tmp_path) -> None:

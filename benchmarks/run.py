@@ -25,8 +25,10 @@ MODULES = (
     "planning",
     "environment",
     "terrain",
+    "replay",
     "sim_speed",
     "dds_latency",
+    "recording",
 )
 TABLE = HERE.parent / "docs" / "performance.md"
 INTRODUCTION = """# Performance

@@ -23,6 +23,7 @@ from ilrs_robots.cli.launch_plan import LaunchPlan, replay_plan
 from ilrs_robots.cli.machine import Machine
 from ilrs_robots.cli.supervisor import Policy
 from ilrs_robots.nodes.launch_actions import planned
+from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE, profile_names
 
 YES_NO = ["true", "false"]
 
@@ -61,7 +62,15 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "record",
                 default_value="",
-                description="New folder for a bag of what the nodes say now; empty for none.",
+                description=(
+                    "New folder for a rosbag2 bag; true for runs/<time>; empty for none."
+                ),
+            ),
+            DeclareLaunchArgument(
+                "record_profile",
+                default_value=DEFAULT_PROFILE,
+                choices=profile_names(),
+                description="Topics of the bag; config/recording/profiles.yaml names them.",
             ),
             DeclareLaunchArgument(
                 "rviz",

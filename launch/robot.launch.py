@@ -21,6 +21,7 @@ from ilrs_robots.cli.launch_plan import LaunchPlan, robot_plan
 from ilrs_robots.cli.machine import Machine
 from ilrs_robots.cli.supervisor import Policy
 from ilrs_robots.nodes.launch_actions import planned
+from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE, profile_names
 
 YES_NO = ["true", "false"]
 
@@ -89,6 +90,19 @@ def generate_launch_description() -> LaunchDescription:
                 "gamepad",
                 default_value="",
                 description="The robot's name, to drive it by hand; empty for no gamepad.",
+            ),
+            DeclareLaunchArgument(
+                "record",
+                default_value="",
+                description=(
+                    "New folder for a rosbag2 bag; true for runs/<time>; empty for none."
+                ),
+            ),
+            DeclareLaunchArgument(
+                "record_profile",
+                default_value=DEFAULT_PROFILE,
+                choices=profile_names(),
+                description="Topics of the bag; config/recording/profiles.yaml names them.",
             ),
             DeclareLaunchArgument(
                 "log_level",

@@ -25,8 +25,8 @@ def sensor_topics(bag: Path) -> dict[str, list[str]]:
     path = bag / "metadata.yaml"
     if not path.is_file():
         raise ConfigError(
-            f"bag:={bag}: no bag there (no metadata.yaml). A bag whose recorder was killed gets "
-            "one from `ros2 bag reindex`"
+            f"bag:={bag}: no bag there (no metadata.yaml). `ilrs record --repair {bag}` "
+            "writes one where there are mcap files"
         )
     try:
         information = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -27,10 +27,12 @@ from ilrs_robots.robots.assembly import (
     ProcessSpec,
     chosen_robots,
     dds_environment,
+    recorder_process,
     robot_processes,
     site_processes,
 )
 from ilrs_robots.robots.model import RoverModel
+from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE, profile_names
 from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.tools import ToolSpec
 
@@ -92,6 +94,7 @@ def site_plan(
         robots=robots,
         rtf=rtf,
         record=_record(args),
+        record_profile=_record_profile(args),
         composed=args.flag("composed"),
         state_dir=_state(folder),
         embedded=simulator == "mujoco",
@@ -123,6 +126,13 @@ def robot_plan(arguments: Mapping[str, str], folder: Path, machine: Machine) -> 
         state_dir=_state(folder),
         drives=isinstance(site.robot(robot).load_model(), RoverModel),
     )
+    record = _record(args)
+    if record is not None:
+        profile = _record_profile(args)
+        recorder = recorder_process(
+            record, use_sim_time=simulated, profile=profile, site=name, seed=seed
+        )
+        ours.append(recorder)
     others, remarks = programs_around(args, site, (robot,), folder, machine, simulated=simulated)
     return _plan(args, [*ours, *others], remarks, folder, machine)
 
@@ -175,6 +185,7 @@ def replay_plan(arguments: Mapping[str, str], folder: Path, machine: Machine) ->
         seed,
         robots=robots,
         record=_record(args),
+        record_profile=_record_profile(args),
         composed=args.flag("composed"),
         embedded=False,
         state_publisher=not foreign_state_publisher(machine),
@@ -217,13 +228,20 @@ def _state(folder: Path) -> Path:
 
 def _record(args: Arguments) -> Path | None:
     text = args.text("record")
-    if not text:
+    if not text or text == "false":
         return None
+    from ilrs_robots.cli.record import default_folder
     from ilrs_robots.cli.run import check_room
 
-    record = Path(text).expanduser().absolute()
+    record = default_folder() if text == "true" else Path(text).expanduser().absolute()
     check_room(record)
     return record
+
+
+def _record_profile(args: Arguments) -> str:
+    if not args.text("record_profile"):
+        return DEFAULT_PROFILE
+    return args.choice("record_profile", profile_names())
 
 
 def _plan(

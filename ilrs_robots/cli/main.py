@@ -14,6 +14,8 @@ from ilrs_robots.cli.docs import docs
 from ilrs_robots.cli.env import env
 from ilrs_robots.cli.goal import goal
 from ilrs_robots.cli.map import map_files
+from ilrs_robots.cli.record import record
+from ilrs_robots.cli.replay import replay
 from ilrs_robots.cli.sim import sim
 from ilrs_robots.cli.terrain_show import terrain
 from ilrs_robots.cli.worlds import site
@@ -32,6 +34,8 @@ cli.add_command(docs)
 cli.add_command(env)
 cli.add_command(goal)
 cli.add_command(map_files, "map")
+cli.add_command(record)
+cli.add_command(replay)
 cli.add_command(site)
 cli.add_command(terrain)
 

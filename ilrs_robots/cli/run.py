@@ -21,6 +21,7 @@ from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
 from ilrs_robots.cli.terminal import console, goal_progress, log_lines
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, site_processes
+from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class SimRequest:
     rtf: float
     record: Path | None
     network: bool = False
+    record_profile: str = DEFAULT_PROFILE
 
     def load(self) -> tuple[SiteConfig, SiteTerrain]:
         """Site and terrain."""
@@ -136,6 +138,7 @@ def _processes(request: SimRequest, site: SiteConfig, folder: Path) -> list[Proc
         robots=(request.robot,),
         rtf=request.rtf,
         record=request.record,
+        record_profile=request.record_profile,
         state_dir=state,
     )
 

@@ -11,6 +11,7 @@ import click
 from ilrs_robots.cli.run import SimRequest, run_over_dds
 from ilrs_robots.cli.terminal import console, goal_progress
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE, profile_names
 
 if TYPE_CHECKING:
     from ilrs_robots.sim.lockstep import LockstepProgress, LockstepResult
@@ -46,6 +47,13 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @site_options
 @click.option("--record", type=click.Path(path_type=Path), help="Folder for a rosbag2 bag.")
+@click.option(
+    "--record-profile",
+    type=click.Choice(profile_names()),
+    default=DEFAULT_PROFILE,
+    show_default=True,
+    help="Topics of the bag.",
+)
 @click.option("--network", is_flag=True, help="Let DDS leave this machine (default: loopback).")
 @click.option("--headless/--no-headless", default=True, help="No window is ever opened yet.")
 @click.option("--lockstep", is_flag=True, help="One process, no DDS, deterministic.")
@@ -57,13 +65,14 @@ def sim(
     duration: float,
     rtf: float,
     record: Path | None,
+    record_profile: str,
     network: bool,
     headless: bool,
     lockstep: bool,
 ) -> int:
     """Run a site's robot in the embedded simulator, with a goal or waiting for one."""
     del headless
-    request = SimRequest(site, robot, seed, goal, duration, rtf, record, network)
+    request = SimRequest(site, robot, seed, goal, duration, rtf, record, network, record_profile)
     if lockstep:
         if record is not None:
             raise ConfigError("--record needs DDS: leave out --lockstep")

@@ -15,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.recorder import RecorderNode
-from ilrs_robots.nodes.runtime import end_with_parent, keep_beating, notify
+from ilrs_robots.nodes.runtime import end_with_parent, keep_beating, keep_freed_memory, notify
 
 _DRAIN_S: Final = 0.3
 """How long the recorder listens on after the signal: others say their last words then."""
@@ -25,6 +25,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Record until a signal comes. 0 when the bag is whole, 1 when it is not."""
     stop = threading.Event()
     end_with_parent()
+    keep_freed_memory()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

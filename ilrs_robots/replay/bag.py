@@ -12,9 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
-from rosbags.rosbag2.errors import ReaderError
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -85,7 +84,7 @@ class Bag:
             self._reader.open()
         except FileNotFoundError as error:
             raise BagError(f"{self.path}: no bag there ({error})") from error
-        except (AnyReaderError, ReaderError, OSError, ValueError, AssertionError) as error:
+        except Exception as error:  # a damaged file makes readers fail in many ways
             raise BagError(f"{self.path}: the bag does not open ({error})") from error
         self._by_topic: dict[str, list[Connection]] = {}
         for connection in self._reader.connections:
@@ -117,6 +116,11 @@ class Bag:
     def counts(self) -> dict[str, int]:
         """Topic name -> number of messages."""
         return {n: sum(c.msgcount for c in found) for n, found in self._by_topic.items()}
+
+    @property
+    def ros1(self) -> bool:
+        """Whether messages are serialized as in ROS 1."""
+        return not self._reader.is2
 
     @property
     def typestore(self) -> Typestore:
@@ -151,7 +155,9 @@ class Bag:
         try:
             for connection, log_ns, data in self._reader.messages(connections=chosen):
                 yield RawMessage(connection.topic, connection.msgtype, log_ns, data)
-        except (AnyReaderError, ReaderError) as error:
+        except GeneratorExit:
+            raise
+        except Exception as error:  # a damaged file makes readers fail in many ways
             raise BagError(f"{self.path}: reading stops ({error})") from error
 
     def decode(self, raw: RawMessage) -> BagMessage:
@@ -162,7 +168,7 @@ class Bag:
         """
         try:
             message = self._reader.deserialize(raw.data, raw.msgtype)
-        except (AnyReaderError, KeyError, AssertionError) as error:
+        except Exception as error:  # bytes that do not fit fail in many ways
             raise BagError(f"{self.path}: {raw.topic} does not decode ({error})") from error
         return BagMessage(raw.topic, raw.msgtype, raw.log_ns, message)
 

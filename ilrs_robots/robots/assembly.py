@@ -15,6 +15,7 @@ from typing import Final
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.paths import share_dir
 from ilrs_robots.robots.model import RoverModel
+from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
 from ilrs_robots.robots.site import SiteConfig
 
 PACKAGE: Final = "ilrs_robots"
@@ -185,11 +186,29 @@ def gazebo_drive_process(site: str, robot: str) -> ProcessSpec:
     return ProcessSpec(f"{robot}.drive", "gazebo_drive", robot, ("gazebo_drive",), parameters)
 
 
-def recorder_process(output: Path, *, use_sim_time: bool) -> ProcessSpec:
-    """The bag recorder."""
+def recorder_process(
+    output: Path,
+    *,
+    use_sim_time: bool,
+    profile: str = DEFAULT_PROFILE,
+    site: str = "",
+    seed: int = -1,
+) -> ProcessSpec:
+    """The bag recorder.
+
+    Args:
+        output: folder of the bag; further parts get a number.
+        use_sim_time: whether time comes from ``/clock``.
+        profile: which topics, by a name in ``config/recording``.
+        site: name or path of the site that the bag carries, empty for none.
+        seed: that the bag names, -1 for the site's own.
+    """
     parameters: dict[str, ParameterValue] = {
         "output_dir": str(output),
         "use_sim_time": use_sim_time,
+        "profile": profile,
+        "site": site,
+        "seed": seed,
     }
     return ProcessSpec(
         "recorder", "recorder", "", ("recorder",), parameters, new_folder="output_dir"
@@ -224,6 +243,7 @@ def site_processes(
     robots: tuple[str, ...] = (),
     rtf: float = 0.0,
     record: Path | None = None,
+    record_profile: str = DEFAULT_PROFILE,
     composed: bool = True,
     state_dir: Path | None = None,
     embedded: bool = True,
@@ -240,6 +260,7 @@ def site_processes(
         robots: names to run, empty for all of the site.
         rtf: upper bound of the real-time factor, 0 for as fast as the machine can.
         record: folder of a bag to be written, or None.
+        record_profile: which topics are written.
         composed: whether a vehicle's nodes share a process.
         state_dir: folder where processes keep what they need after a restart, or None.
         embedded: whether the embedded simulator runs; otherwise another one or hardware does.
@@ -267,5 +288,12 @@ def site_processes(
             drives=isinstance(site.robot(name).load_model(), RoverModel),
         )
     if record is not None:
-        specs.append(recorder_process(record, use_sim_time=use_sim_time))
+        recorder = recorder_process(
+            record,
+            use_sim_time=use_sim_time,
+            profile=record_profile,
+            site=site_name,
+            seed=seed,
+        )
+        specs.append(recorder)
     return specs

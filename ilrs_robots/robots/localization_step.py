@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import (
     DeadReckoning,
@@ -26,7 +25,7 @@ from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.settings import kinematics_of
 
 STANDING_FORCE_TOLERANCE: Final = 0.1
-"""Relative deviation from lunar gravity up to which a specific force shows where down is."""
+"""Relative deviation from gravity up to which a specific force shows where down is."""
 
 _WHEEL_VALUES: Final = ("steer_rad", "turned_rad", "speed_rps")
 
@@ -109,11 +108,11 @@ class LocalizationStep:
         T_level = se3.from_rpy(position, (roll, pitch, se3.yaw_of(quat)))
         self.start(T_level, sample.stamp_ns, T_map_odom)
 
-    @staticmethod
-    def stands(sample: ImuSample) -> bool:
+    def stands(self, sample: ImuSample) -> bool:
         """Whether the specific force is that of a vehicle that neither falls nor is shaken."""
         length = float(np.linalg.norm(sample.specific_force_mps2))
-        return abs(length / MOON_GRAVITY_MPS2 - 1.0) < STANDING_FORCE_TOLERANCE
+        expected = self._filter.config.gravity_mps2
+        return bool(abs(length / expected - 1.0) < STANDING_FORCE_TOLERANCE)
 
     def memory(self) -> dict[str, Any]:
         """What ``resume`` needs in another life of this step, as JSON takes it."""
@@ -193,6 +192,11 @@ class LocalizationStep:
         self.T_map_odom = turned
         self._filter.set_map_to_odom_yaw(yaw)
         return not held
+
+    @property
+    def stars_hold(self) -> bool:
+        """Whether a star tracker holds the attitude."""
+        return self._filter.stars_hold
 
     @property
     def counters(self) -> dict[str, int]:

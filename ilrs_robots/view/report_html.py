@@ -28,7 +28,7 @@ class Row(NamedTuple):
     note: str = ""
 
 
-_CSS = """
+CSS = """
 :root { --ink:#1d2430; --quiet:#5b6675; --line:#dfe3e8; --paper:#fff; --wash:#f5f6f8; }
 * { box-sizing:border-box; }
 body { margin:0; background:var(--wash); color:var(--ink);
@@ -100,7 +100,7 @@ def page(
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_e(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{_e(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in body if part)
         + "\n</main>\n</body>\n</html>\n"
     )

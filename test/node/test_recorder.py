@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2 (rclpy)")
 
@@ -27,12 +28,17 @@ from sensor_msgs.msg import PointCloud2  # noqa: E402
 from std_msgs.msg import Float32MultiArray, String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
+from ilrs_robots import __version__  # noqa: E402
+from ilrs_robots.core import config  # noqa: E402
+from ilrs_robots.core.paths import config_file  # noqa: E402
 from ilrs_robots.nodes.recorder import CLOCK_KEY, RecorderConfig  # noqa: E402
 from ilrs_robots.nodes.recorder_types import (  # noqa: E402
     UnknownTypeError,
     message_definition,
 )
 from ilrs_robots.replay.bag import Bag  # noqa: E402
+from ilrs_robots.replay.mcap_scan import look  # noqa: E402
+from ilrs_robots.replay.recovery import needs_repair  # noqa: E402
 from ilrs_robots.robots.assembly import dds_environment  # noqa: E402
 
 pytestmark = pytest.mark.node
@@ -220,6 +226,62 @@ def test_only_what_is_wanted_is_recorded_until_sigterm(rover, tmp_path):
     assert process.returncode == 0, output
     with Bag(tmp_path / "bag") as bag:
         assert bag.topics.keys() == {"/tf", "/rover/odom"}
+
+
+def test_a_profile_with_its_site_stands_in_the_bag(rover, tmp_path):
+    process = start_recorder(tmp_path / "bag", profile="replay", site="shackleton", seed=7)
+    names = ("/tf", "/rover/odom", "/rover/lidar/points")
+    try:
+        wait_until(
+            lambda: all(rover.node.count_subscribers(n) for n in names),
+            "the recorder to subscribe",
+        )
+        assert rover.node.count_subscribers("/rover/elevation_map") == 0
+        rover.drive()
+    finally:
+        output = stop(process, signal.SIGINT)
+    assert process.returncode == 0, output
+    with Bag(tmp_path / "bag") as bag:
+        counts, custom = bag.counts, bag.info.custom
+    assert {counts[name] for name in names} == {COUNT}
+    assert "/rover/elevation_map" not in counts
+    assert custom["ilrs_profile"] == "replay"
+    assert (custom["ilrs_site"], custom["ilrs_seed"]) == ("shackleton", "7")
+    site = config.load_yaml(config_file("sites", "shackleton"))
+    assert custom["ilrs_epoch_utc"] == site["epoch_utc"]
+    assert yaml.safe_load(custom["ilrs_site_file"]) == site
+    assert yaml.safe_load(custom["ilrs_robot_file/long_range"])["wheels"]
+    assert custom["ilrs_version"] == __version__
+
+
+def test_a_killed_recorder_leaves_a_bag_and_the_next_one_mends_it(rover, tmp_path):
+    process = start_recorder(tmp_path / "bag", topics="/rover/odom")
+    try:
+        wait_until(lambda: rover.node.count_subscribers("/rover/odom"), "the recorder")
+        rover.drive()
+        wait_until(lambda: kept(tmp_path / "bag") >= COUNT // 2, "a checkpoint")
+    finally:
+        stop(process, signal.SIGKILL)
+    left = kept(tmp_path / "bag")
+    with Bag(tmp_path / "bag") as bag:  # as it is
+        assert len(list(bag.messages("/rover/odom"))) == left >= COUNT // 2
+    (file,) = (tmp_path / "bag").glob("*.mcap")
+    with file.open("r+b") as stream:  # what a power cut does besides
+        stream.truncate(file.stat().st_size - 100)
+    process = start_recorder(tmp_path / "bag_2", topics="/rover/odom")
+    try:
+        wait_until(lambda: not needs_repair(tmp_path / "bag"), "the bag to be mended")
+    finally:
+        output = stop(process, signal.SIGINT)
+    assert "mended" in output
+    with Bag(tmp_path / "bag") as bag:
+        assert bag.info.message_count == left
+        assert len(list(bag.messages("/rover/odom"))) == left
+
+
+def kept(bag: Path) -> int:
+    """Messages that are safe in a bag that is being written."""
+    return sum(look(file).index.message_count for file in bag.glob("*.mcap"))
 
 
 def test_an_existing_folder_is_refused_in_one_line(domain, tmp_path):

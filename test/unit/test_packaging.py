@@ -35,6 +35,7 @@ PYPI_NAME = {
 # On PyPI alone, or with a rosdep key that is itself only pip: installed by pip on a ROS machine.
 PYPI_ONLY = {
     "astronomy-engine",
+    "backports-zstd",
     "clarabel",
     "evo",
     "import-linter",
@@ -62,7 +63,8 @@ def requirement_names() -> set[str]:
     lines = [*project["dependencies"]]
     for extra in project["optional-dependencies"].values():
         lines += extra
-    return {re.split(r"[<>=;\s]", line, maxsplit=1)[0].lower() for line in lines}
+    names = {re.split(r"[<>=;\s]", line, maxsplit=1)[0].lower() for line in lines}
+    return {name.replace(".", "-") for name in names}
 
 
 def dependency_keys() -> set[str]:

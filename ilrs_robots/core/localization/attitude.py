@@ -6,7 +6,6 @@ from collections import Counter
 
 import numpy as np
 
-from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.geometry.se3 import (
     normalise_quat,
     quat_conjugate,
@@ -143,7 +142,7 @@ class AttitudeEstimator:
         if stamp_ns is None or rate is None:
             return
         dark = not self.stars_hold
-        size = float(np.sqrt(force_mps2 @ force_mps2)) / MOON_GRAVITY_MPS2
+        size = float(np.sqrt(force_mps2 @ force_mps2)) / config.gravity_mps2
         quiet = float(np.abs(rate).max()) < _LEVEL_RATE_FACTOR * config.standing_rate_rps
         if not (dark and quiet and abs(size - 1.0) < config.gravity_tolerance):
             self._force_ns = None

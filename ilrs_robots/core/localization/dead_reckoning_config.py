@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
+from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class DeadReckoningConfig:
     )
     star_tracker_rpy_rad: tuple[float, float, float] = param(
         (0.0, 0.0, 0.0), doc="roll, pitch, yaw of the star tracker in base_link", unit="rad"
+    )
+    gravity_mps2: float = param(
+        MOON_GRAVITY_MPS2, doc="specific force at rest", unit="m/s2", low=0.1, high=30.0
     )
     gyro_noise_rps_sqrt_hz: float = param(
         2e-5, doc="gyro noise density", unit="rad/s/sqrt(Hz)", low=0.0, high=1.0

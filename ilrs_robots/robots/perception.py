@@ -1,0 +1,185 @@
+"""Pose and terrain map of one vehicle chained without ROS: samples in, pose and map out.
+
+What lock-step drives and what replay recomputes is this one chain; the nodes run its steps with
+a transport between them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
+from ilrs_robots.core.types import (
+    AttitudeSample,
+    Cloud,
+    FloatArray,
+    ImuSample,
+    JointSample,
+    OdometryEstimate,
+)
+from ilrs_robots.robots.frames import MAP_FRAME, base_frame, new_tree, odom_frame
+from ilrs_robots.robots.localization_step import LocalizationStep
+from ilrs_robots.robots.mapping_step import MappingConfig, MappingStep, MapUpdate
+from ilrs_robots.robots.model import RobotModel, RoverModel
+from ilrs_robots.robots.settings import (
+    dead_reckoning_config_of,
+    limits_of,
+    map_config_of,
+    noises_of,
+    own_boxes_of,
+    traversability_config_of,
+)
+
+Sample = ImuSample | JointSample | AttitudeSample | Cloud
+
+
+class Perception:
+    """Localisation and terrain mapping of one vehicle.
+
+    A vehicle without wheels has no localisation of its own: its pose comes by ``on_pose``.
+
+    Args:
+        model: the vehicle.
+        name: its name, which frame ids begin with.
+        start_pose: (4, 4) T_map_base where it starts.
+        dead_reckoning: parameters instead of the vehicle's own; None for those.
+        own_localization: whether the pose is reckoned here; otherwise it comes by ``on_pose``.
+
+    Attributes:
+        tree: transforms.
+        localization: the step, None where the pose comes from elsewhere.
+        mapping: the step.
+        odometry: the newest pose in odom, None before the first.
+    """
+
+    def __init__(
+        self,
+        model: RobotModel,
+        name: str,
+        start_pose: FloatArray,
+        dead_reckoning: DeadReckoningConfig | None = None,
+        *,
+        own_localization: bool = True,
+    ) -> None:
+        self.name = name
+        self.tree = new_tree(model, name)
+        self.odometry: OdometryEstimate | None = None
+        self._start_pose = start_pose
+        self._T_map_odom: FloatArray = np.eye(4)
+        self._split_of: FloatArray = self._T_map_odom
+        self._split = se3.split_transform(self._split_of)
+        self.localization: LocalizationStep | None = None
+        if own_localization and isinstance(model, RoverModel):
+            cfg = dead_reckoning or dead_reckoning_config_of(model)
+            self.localization = LocalizationStep(model, name, cfg, restart_at=start_pose)
+        mapping = MappingConfig()
+        self.mapping = MappingStep(
+            name,
+            limits_of(model),
+            map_config_of(model),
+            traversability_config_of(model),
+            mapping,
+            own_boxes_of(model, mapping.self_margin_m),
+            noises=noises_of(model, name),
+        )
+
+    @property
+    def T_map_odom(self) -> FloatArray:  # noqa: N802 - frame notation
+        """(4, 4) pose of odom in ``map``."""
+        return self._T_map_odom if self.localization is None else self.localization.T_map_odom
+
+    def T_map_base(self) -> FloatArray:  # noqa: N802 - frame notation
+        """(4, 4) pose of the body in ``map`` as the robot believes it.
+
+        Raises:
+            RuntimeError: before the first odometry.
+        """
+        if self.odometry is None:
+            raise RuntimeError("no odometry yet")
+        pose = se3.make_transform(self.odometry.position_m, self.odometry.quat_wxyz)
+        T_map_base: FloatArray = self.T_map_odom @ pose
+        return T_map_base
+
+    def feed(self, sample: Sample, source: str = "") -> OdometryEstimate | None:
+        """Take one measurement, in the order of arrival.
+
+        Args:
+            sample: any sensor's.
+            source: name of a range sensor, for example its topic.
+
+        Returns:
+            a new pose, where the sample gave one.
+        """
+        if isinstance(sample, Cloud):
+            self.mapping.add(sample, source)
+            return None
+        step = self.localization
+        if step is None:
+            return None
+        if not step.started:
+            if not isinstance(sample, ImuSample):
+                return None
+            step.start_level(self._start_pose, sample)
+        if isinstance(sample, ImuSample):
+            step.on_imu(sample)
+        elif isinstance(sample, AttitudeSample):
+            step.on_attitude(sample)
+        else:
+            estimate = step.on_joints(sample)
+            if estimate is not None:
+                self._take(estimate)
+            return estimate
+        return None
+
+    def on_pose(self, stamp_ns: int, T_map_base: FloatArray) -> OdometryEstimate:
+        """Take a pose of another source in place of one's own; odom begins at the first one.
+
+        Args:
+            stamp_ns: its time.
+            T_map_base: (4, 4) in ``map``.
+
+        Raises:
+            TransformError: it is not rigid.
+        """
+        T_map_base = se3.require_rigid(T_map_base)
+        if self.odometry is None:
+            level = np.array([1.0, 0.0, 0.0, 0.0])
+            self._T_map_odom = se3.make_transform(T_map_base[:3, 3], level)
+        position, quat = se3.split_transform(se3.invert(self._T_map_odom) @ T_map_base)
+        zero = np.zeros(3)
+        estimate = OdometryEstimate(stamp_ns, position, quat, zero, zero)
+        self._take(estimate)
+        return estimate
+
+    def map(self, now_ns: int) -> list[MapUpdate]:
+        """Fuse the scans whose transforms are there."""
+        return self.mapping.process(self.tree, now_ns)
+
+    def forget(self) -> None:
+        """Forget transforms and pose: time was set back."""
+        self.tree.clear()
+        self.odometry = None
+
+    def digest(self) -> str:
+        """Hash of map and pose: equal runs give equal digests, to the byte."""
+        digest = hashlib.sha256()
+        for name, array in sorted(self.mapping.map.to_arrays().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        if self.odometry is not None:
+            digest.update(self.odometry.position_m.tobytes())
+            digest.update(self.odometry.quat_wxyz.tobytes())
+        return digest.hexdigest()
+
+    def _take(self, estimate: OdometryEstimate) -> None:
+        self.odometry = estimate
+        odom, base = odom_frame(self.name), base_frame(self.name)
+        T_map_odom = self.T_map_odom
+        if T_map_odom is not self._split_of:  # it hardly ever changes
+            self._split_of, self._split = T_map_odom, se3.split_transform(T_map_odom)
+        self.tree.set(MAP_FRAME, odom, estimate.stamp_ns, *self._split)
+        self.tree.set(odom, base, estimate.stamp_ns, estimate.position_m, estimate.quat_wxyz)
+        self.mapping.on_odometry(estimate.stamp_ns, estimate.pose_covariance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from ilrs_robots.core.errors import ConfigError, InvalidCloudError, TransformError
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.mapping import fusion, rays, threads
 from ilrs_robots.core.mapping.elevation_map import (
     LAYER_NAMES,
     ElevationMap,
@@ -204,6 +206,47 @@ def test_order_of_points_does_not_matter_and_same_order_gives_same_bytes():
         assert first.tobytes() == again.tobytes()
         tolerance = 1e-4 if name in ("elevation", "upper_bound") else 1e-6
         np.testing.assert_allclose(shuffled, first, atol=tolerance, rtol=1e-3)
+
+
+def test_one_core_and_two_give_the_same_bytes():
+    """Scans that two threads share, moved and with intensity; pinned to a core one does it all."""
+    scan = np.vstack([scan_of(shapes, (0.0, 0.0, 1.5), seed) for seed in (1, 2)])
+    assert len(scan) > fusion.ALONE
+    bright = np.abs(scan[:, 0]).astype(np.float32)
+    allowed = os.sched_getaffinity(0)
+    states = []
+    for cores in (allowed, {min(allowed)}):
+        os.sched_setaffinity(0, cores)
+        try:
+            assert threads.two_cores() == (len(cores) > 1)
+            built = ElevationMap(ElevationMapConfig())
+            for k in range(6):
+                built.recentre((0.3 * k, -0.2 * k))
+                built.update(scan, pose((0.03 * k, 0.0, 1.5)), k * S // 10, intensity=bright)
+        finally:
+            os.sched_setaffinity(0, allowed)
+        states.append(built.to_arrays())
+    for name, array in states[0].items():
+        assert np.asarray(array).tobytes() == np.asarray(states[1][name]).tobytes(), name
+
+
+def test_the_half_of_the_rays_that_a_dense_scan_follows_clears_what_has_gone():
+    """A block that is there for four scans of dense ground and then is not, leaves nothing."""
+    config = ElevationMapConfig()
+
+    def block(x, y):
+        return np.where((np.abs(x - 4.0) < 0.4) & (np.abs(y - 1.0) < 0.4), 0.8, 0.0)
+
+    dense = dict(columns=1200, channels=96)
+    built, ghosts = ElevationMap(config), []
+    for k in range(14):
+        scan = scan_of(block if k < 4 else flat, (0.0, 0.0, 1.5), k % 2, **dense)
+        report = built.update(scan, pose((0.0, 0.0, 1.5)), k * S // 10)
+        upper = built.layer("upper_bound")
+        ghosts.append(int(np.nansum(upper > 0.3)))
+    assert report.cells_touched > rays.DENSE
+    assert ghosts[3] >= 8
+    assert ghosts[-1] == 0
 
 
 def reference_update(points, T, config, spec):

@@ -9,6 +9,9 @@ from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_varianc
 from ilrs_robots.core.mapping.map_state import FUSED, Layers, Rules, Scan, Scratch, Window
 from ilrs_robots.core.types import Float32Array, IntArray
 
+_HIGHEST_OF = 1.3 * np.log(np.maximum(np.arange(1024.0), 1.0))
+"""Squared standard deviations that the highest of n noisy points stands above their surface."""
+
 
 @njit(cache=True, inline="always")
 def pass_limit(height: float, variance: float, pose: float, rules: Rules) -> float:
@@ -55,24 +58,26 @@ def apply(
     rules: Rules,
     window: Window,
     scratch: Scratch,
+    part: int,
     n_touched: int,
     bounds: IntArray,
 ) -> int:
-    """Give each touched cell its sums once, clear the records; returns the points gated.
+    """Give each touched cell of a part its sums once, clear the records; returns the points gated.
 
     The highest of n noisy points stands about sqrt(1.3 ln n) standard deviations above the
     surface, which the bounds do without.
     """
     gated = 0
     bright = scratch.brightness.shape[0] > 0
+    touched, lowest, low_m = scratch.touched[part], scratch.lowest[part], scratch.low_m[part]
     for k in range(n_touched):
-        at = scratch.touched[k]
+        at = touched[k]
         row, col = at // window.cols, at % window.cols
-        place = place_of(row, col, window)
-        r = scratch.records[at]
+        place, r = place_of(row, col, window), scratch.records[at]
         ref, sw, n_in, n_out = float(r[0]), float(r[2]), float(r[7]), float(r[8])
         top, low = float(r[5]), float(r[6])
-        scratch.lowest[k], scratch.low_m[k] = np.int32(r[9]), r[6]
+        lowest[k], low_m[k] = np.int32(r[9]), r[6]
+        scratch.marks[at] = FUSED if n_in > 0.0 else 0
         point_variance = gain = 0.0
         height, variance = float(layers.elevation[place]), np.inf
         upper, lower = float(layers.upper_bound[place]), float(layers.lower_bound[place])
@@ -91,9 +96,8 @@ def apply(
             height = height + gain * (ref + mean - height) if gain < 1.0 else ref + mean
             variance = (1.0 - gain) * variance if gain < 1.0 else noise
             if n_in > 1.0:
-                inside = np.sqrt(1.3 * np.log(n_in) * point_variance)
+                inside = np.sqrt(_HIGHEST_OF[min(int(n_in), 1023)] * point_variance)
                 top, low = top - inside, low + inside
-            scratch.marks[at] = FUSED
         variance += rules.outlier_variance * n_out / (n_in + n_out)
         layers.elevation[place] = height
         layers.variance[place] = min(max(variance, rules.min_variance), rules.max_variance)

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ilrs_robots.core.errors import ConfigError, InvalidCloudError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.mapping import drift, kernels, map_arrays, map_state, prior, ring, visibility
+from ilrs_robots.core.mapping import drift, fusion, map_arrays, map_state, prior, ring, visibility
 from ilrs_robots.core.mapping.map_config import ElevationMapConfig, UpdateReport
 from ilrs_robots.core.mapping.sensor_noise import SensorNoise
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
@@ -35,6 +35,8 @@ LAYER_NAMES: Final = tuple(n for n in map_state.Layers._fields if n not in map_s
 FARTHEST_M: Final = 1e7
 """Farthest middle of a window: float64 still resolves a nanometre there, and no drive is longer
 than the circumference of the Moon."""
+_SCATTER: Final = 2654435761
+"""Knuth's multiplier: spreads milliseconds so that a scan's half of the rays is as if by lot."""
 _REASONS: Final = ("non_finite", "range", "outside", "gated")
 _EMPTY: Final = ring.layers_of(1)
 
@@ -132,7 +134,7 @@ class ElevationMap:
         if bright.size and not self._scratch.brightness.size:
             room = np.zeros((self.config.size_cells**2, 2), np.float32)
             self._scratch = self._scratch._replace(brightness=room)
-        touched, counts, bounds = kernels.fuse_scan(
+        touched, counts, bounds = fusion.fuse_scan(
             flat, bright, self._layers, scan, self._rules, self._window(), self._scratch
         )
         seen_through = self._clean_up(flat, touched, scan, bounds)
@@ -270,6 +272,7 @@ class ElevationMap:
             tilt_variance,
             stamp_s,
             float(np.sin(noise.view_top_rad)),
+            (int(stamp_s * 1e3) * _SCATTER >> 16) & 1,
         )
 
 

@@ -15,11 +15,15 @@ from ilrs_robots.core.mapping.cell_update import apply
 from ilrs_robots.core.mapping.map_state import (
     BLOCK,
     GATED,
+    STRIPE,
+    TOUCHED,
+    WHOLE,
     Int32Array,
     Layers,
     Rules,
     Scan,
     Scratch,
+    UInt8Array,
     Window,
 )
 from ilrs_robots.core.types import Float32Array, IntArray
@@ -30,11 +34,14 @@ def project(
     flat: Float32Array,
     scan: Scan,
     window: Window,
+    part: int,
     cell: Int32Array,
     height: Float32Array,
     weight: Float32Array,
 ) -> None:
     """Cell (or the reason, negative), height and inverse variance of each point of a block.
+
+    What lies in the other part's stripes of the map has -5 for a reason.
 
     ``flat`` is (3 n,): with the stride known at compile time the loop becomes vector code.
     The variance of a point's height on level ground follows from the ray's elevation e and range
@@ -50,6 +57,8 @@ def project(
     across = scan.angle_variance + scan.incidence_variance
     u_end, v_end = np.float32(window.cols), np.float32(window.rows)
     zero, one, infinity = np.float32(0.0), np.float32(1.0), np.float32(np.inf)
+    mask = np.int32(0 if part == WHOLE else STRIPE)
+    ours = np.int32(STRIPE if part == 1 else 0)
     for k in range(flat.shape[0] // 3):
         x, y, z = flat[3 * k], flat[3 * k + 1], flat[3 * k + 2]
         square = x * x + y * y + z * z
@@ -62,7 +71,9 @@ def project(
         row = np.floor(v if inside else zero)
         finite = square < infinity
         reason = np.int32(-3) if in_range else (np.int32(-2) if finite else np.int32(-1))
-        cell[k] = np.int32(row * u_end + column) if inside else reason
+        at = np.int32(row * u_end + column)
+        at = at if np.int32(row) & mask == ours else np.int32(-5)
+        cell[k] = at if inside else reason
         height[k] = rise + cu
         safe = square if in_range else one
         up = rise * rise
@@ -88,10 +99,9 @@ def _scatter(
     count: int,
     gate: np.float32,
     scratch: Scratch,
-    n_touched: int,
     dropped: IntArray,
-) -> int:
-    """Add a block to the records of its cells; returns how many cells are touched by now.
+) -> None:
+    """Add a block to the records of its cells, and mark these.
 
     The record of the cell at hand stays in registers: neighbours in a scan mostly share a cell.
     """
@@ -115,8 +125,7 @@ def _scatter(
             ref, limit, sw, swd, swdd = r[0], r[1], r[2], r[3], r[4]
             top, low, n_in, n_out, lowest = r[5], r[6], r[7], r[8], np.int32(r[9])
             if limit == zero:
-                scratch.touched[n_touched] = at
-                n_touched += 1
+                scratch.marks[at] = TOUCHED
                 ref, limit = scratch.heights[at], scratch.gates[at]
                 if ref != ref:
                     ref, limit = h, np.float32(np.inf)
@@ -125,8 +134,10 @@ def _scatter(
         w = weight[k]
         d = h - ref
         top = max(top, h)
-        if h <= low and (h < low or _lower(flat, start + k, lowest)):
-            low, lowest = h, np.int32(start + k)
+        if h == low and _lower(flat, start + k, lowest):
+            lowest = np.int32(start + k)
+        lowest = np.int32(start + k) if h < low else lowest
+        low = h if h < low else low
         if d * d * w <= gate * (limit * w + one):
             wd = w * d
             sw += w
@@ -142,7 +153,20 @@ def _scatter(
         r = records[current]
         r[0], r[1], r[2], r[3], r[4] = ref, limit, sw, swd, swdd
         r[5], r[6], r[7], r[8], r[9] = top, low, n_in, n_out, np.float32(lowest)
-    return n_touched
+
+
+@njit(cache=True, error_model="numpy")
+def _collect(marks: UInt8Array, window: Window, part: int, touched: Int32Array) -> int:
+    """List the marked cells of a part in the order of memory, which ``apply`` is fast in."""
+    count, cols = 0, window.cols
+    for row in range(window.rows):
+        if part != WHOLE and row // STRIPE % 2 != part:
+            continue
+        for cell in range(row * cols, (row + 1) * cols):
+            if marks[cell] == TOUCHED:
+                touched[count] = cell
+                count += 1
+    return count
 
 
 @njit(cache=True, error_model="numpy")
@@ -157,8 +181,9 @@ def _brighten(
             sums[cell[k], 1] += weight[k] * value
 
 
-@njit(cache=True, error_model="numpy")
-def fuse_scan(
+@njit(cache=True, error_model="numpy", nogil=True)
+def fuse_part(
+    part: int,
     flat: Float32Array,
     intensity: Float32Array,
     layers: Layers,
@@ -167,36 +192,25 @@ def fuse_scan(
     window: Window,
     scratch: Scratch,
 ) -> tuple[int, IntArray, IntArray]:
-    """Fuse one scan.
+    """Fuse what of a scan falls into a part of the map's stripes; see ``fusion.fuse_scan``.
 
-    Args:
-        flat: (3 n,) float32 points in the sensor frame, x y z x y z.
-        intensity: (n,) float32 in the sensor's unit, or (0,).
-        layers: state, altered.
-        scan: pose and noise of the scan.
-        rules: gate and variances.
-        window: place of the map in its buffer.
-        scratch: room, with what ``prior.prepare`` fills.
-
-    Returns:
-        Cells touched; points dropped as (4,) counts: non-finite, range, outside, gated; (4,)
-        bounds of the touched cells in the window: first row, end row, first column, end column.
+    Two threads may do the two parts at a time: they share what they read, and no cell is both's.
     """
     cell = np.empty(BLOCK, np.int32)
     height = np.empty(BLOCK, np.float32)
     weight = np.empty(BLOCK, np.float32)
-    dropped = np.zeros(4, np.int64)
+    dropped = np.zeros(5, np.int64)
     count = flat.shape[0] // 3
-    n_touched = 0
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
-        project(flat[3 * start : 3 * stop], scan, window, cell, height, weight)
-        n_touched = _scatter(
-            flat, start, cell, height, weight, stop - start, rules.gate_square, scratch,
-            n_touched, dropped,
-        )  # fmt: skip
+        project(flat[3 * start : 3 * stop], scan, window, part, cell, height, weight)
+        _scatter(
+            flat, start, cell, height, weight, stop - start, rules.gate_square, scratch, dropped
+        )
         if intensity.shape[0] > 0:
             _brighten(cell, weight, intensity[start:stop], scratch.brightness)
     bounds = np.array([window.rows, 0, window.cols, 0])
-    dropped[GATED] = apply(layers, scan, rules, window, scratch, n_touched, bounds)
-    return n_touched, dropped, bounds
+    own = max(part, 0)
+    n_touched = _collect(scratch.marks, window, part, scratch.touched[own])
+    dropped[GATED] = apply(layers, scan, rules, window, scratch, own, n_touched, bounds)
+    return n_touched, dropped[:4], bounds

@@ -14,8 +14,13 @@ UInt8Array = NDArray[np.uint8]
 
 BLOCK: Final = 512
 CACHE_LINE: Final = 64
-TILE: Final = 16
+TILE: Final = 8
 FUSED: Final = 1
+TOUCHED: Final = 2
+STRIPE: Final = 8
+"""Rows per stripe: two threads fuse one scan, one the even stripes of the map, one the odd."""
+WHOLE: Final = -1
+"""Instead of 0 or 1, which half of the stripes: both."""
 RECORD: Final = 11
 """float32 numbers kept per cell during a scan: reference height, gate variance, sum of weights,
 of weighted and of weighted squared residuals, highest and lowest height, points in the gate and
@@ -86,6 +91,8 @@ class Scan(NamedTuple):
     pose_tilt_variance: float
     stamp_s: float
     view_top_sine: float
+    turn: int
+    """Of a dense scan's rays, which half is followed: those of even or of odd cells."""
 
 
 class Rules(NamedTuple):
@@ -113,7 +120,7 @@ class Scratch(NamedTuple):
     records: Float32Array
     """(cells, RECORD) zeros; zeros again after each scan."""
     touched: Int32Array
-    """(cells,) the cells that have points."""
+    """(2, cells) the cells that have points; the second row is for the other thread's half."""
     heights: Float32Array
     """(cells,) elevation before the scan."""
     gates: Float32Array
@@ -121,11 +128,11 @@ class Scratch(NamedTuple):
     slope_variance: Float32Array
     """(cells,) what a cell's slope adds to a point's variance."""
     lowest: Int32Array
-    """(cells,) of each touched cell: its lowest point."""
+    """(2, cells) of each touched cell: its lowest point."""
     low_m: Float32Array
-    """(cells,) of each touched cell: the height of that point."""
+    """(2, cells) of each touched cell: the height of that point."""
     marks: UInt8Array
-    """(cells,) zeros; while a scan is at hand FUSED where it agrees with the cell."""
+    """(cells,) zeros; while a scan is at hand TOUCHED, and then FUSED where it agrees."""
     flags: UInt8Array
     """(2, cells) zeros; while a scan is at hand 1 where its rays along an axis passed."""
     flagged: Int32Array
@@ -143,12 +150,12 @@ def scratch_of(size: int) -> Scratch:
     cells, tiles = size * size, -(-size // TILE)
     return Scratch(
         aligned(cells, RECORD),
-        np.empty(cells, np.int32),
+        np.empty((2, cells), np.int32),
         np.empty(cells, np.float32),
         np.empty(cells, np.float32),
         np.zeros(cells, np.float32),
-        np.empty(cells, np.int32),
-        np.empty(cells, np.float32),
+        np.empty((2, cells), np.int32),
+        np.empty((2, cells), np.float32),
         np.zeros(cells, np.uint8),
         np.zeros((2, cells), np.uint8),
         np.empty((2, cells), np.int32),

@@ -18,6 +18,9 @@ from ilrs_robots.core.mapping.map_state import (
 )
 from ilrs_robots.core.types import Float32Array
 
+DENSE = 16_000
+"""Touched cells (a tenth of 400 x 400) beyond which a scan follows every second ray."""
+
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _steps(
@@ -133,29 +136,35 @@ def cast(
 ) -> int:
     """Follow the rays that run along one axis; how many cells are flagged.
 
-    There is one to the lowest point of each touched cell. Rays of the two axes write to memory of
-    their own (lanes, flags), so that two threads may follow them with one result.
+    There is one to the lowest point of each touched cell; where these are many, to every second
+    one, as neighbours run through the same cells and another scan takes the others. Rays of the
+    two axes write to memory of their own (lanes, flags), so that two threads may follow them with
+    one result.
 
-    A ray is looked at where it crosses the middle of each column along its longer axis, with the
-    height it has on the higher side of that cell.
+    A ray is looked at where it crosses the middle of each column along its longer axis (that of
+    its cell's middle), with the height it has on the higher side of that cell.
     """
     m, limits, blocks, flags = scan.matrix, scratch.limits, scratch.blocks, scratch.flags[axis]
     hangs_from, passes, passed = layers.hangs_from, layers.passes, layers.passed
-    lowest, low_m, last = scratch.lowest, scratch.low_m, flat.shape[0] // 3 - 1
+    lowest, low_m, last = scratch.lowest[0], scratch.low_m[0], flat.shape[0] // 3 - 1
+    touched = scratch.touched[0]
     stop_cells = 3.0 * np.sqrt(float(scan.range_variance)) / scan.cell_m
     from_col, from_row, from_height = scan.sensor_col, scan.sensor_row, scan.sensor_height
     n_flagged = 0
     for k in range(n_touched):
         if low_m[k] >= highest and from_height >= highest:
             continue
+        row, col = touched[k] // window.cols, touched[k] % window.cols
+        if n_touched > DENSE and (row + col + scan.turn) % 2:
+            continue
+        along_cols = abs(col + 0.5 - from_col) >= abs(row + 0.5 - from_row)
+        if along_cols != (axis == 0):
+            continue
         at = 3 * min(lowest[k], last)
         x, y, z = flat[at], flat[at + 1], flat[at + 2]
         u = float(m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
         v = float(m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
         rise = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3] - from_height
-        along_cols = abs(u - from_col) >= abs(v - from_row)
-        if along_cols != (axis == 0):
-            continue
         begin, end = (from_col, u) if along_cols else (from_row, v)
         side, side_end = (from_row, v) if along_cols else (from_col, u)
         reach = abs(end - begin)

@@ -14,20 +14,19 @@ runs through such a gap, under a lander's belly, says nothing of what is above t
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
 from numba import njit
 
+from ilrs_robots.core.mapping import threads
 from ilrs_robots.core.mapping.cell_update import pass_limit
 from ilrs_robots.core.mapping.cells import aged_variance, place_of, pose_variance
 from ilrs_robots.core.mapping.map_state import (
     FUSED,
     LANES,
+    STRIPE,
     TILE,
-    Int32Array,
     Layers,
     Rules,
     Scan,
@@ -39,7 +38,6 @@ from ilrs_robots.core.types import Float32Array, IntArray
 
 ALONE: Final = 2000
 """Rays that one thread follows in less time than it takes to wake another."""
-_helper = ThreadPoolExecutor(1, "rays") if len(os.sched_getaffinity(0)) > 1 else None
 
 
 @njit(cache=True, error_model="numpy")
@@ -100,7 +98,7 @@ def _set_limits(
     return float(scratch.blocks.max())
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _in_view(row: int, col: int, upper: float, scan: Scan) -> bool:
     """Whether the top of a cell is within the sensor's field of view."""
     m = scan.matrix
@@ -112,7 +110,17 @@ def _in_view(row: int, col: int, upper: float, scan: Scan) -> bool:
     return bool(up <= scan.view_top_sine * reach)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
+def _highest_ray(passes: Float32Array, place: int) -> float:
+    """The higher of a cell's four lowest rays, of the axis where that is lower."""
+    along, across = passes[place, 0], passes[place, LANES]
+    for lane in range(1, LANES):
+        along = max(along, passes[place, lane])
+        across = max(across, passes[place, LANES + lane])
+    return float(min(along, across))
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def _judge(
     cell: int,
     layers: Layers,
@@ -130,7 +138,7 @@ def _judge(
     row, col = cell // window.cols, cell % window.cols
     place = place_of(row, col, window)
     height, upper = layers.elevation[place], layers.upper_bound[place]
-    free = min(layers.passes[place, :LANES].max(), layers.passes[place, LANES:].max())
+    free = _highest_ray(layers.passes, place)
     if free == np.inf or not _in_view(row, col, upper, scan):
         return False
     variance, pose = aged_variance(place, layers, scan, rules), pose_variance(row, col, scan)
@@ -155,31 +163,37 @@ def _judge(
     return True
 
 
-@njit(cache=True, error_model="numpy")
-def _judge_all(
-    flagged: Int32Array,
-    axis: int,
+@njit(cache=True, error_model="numpy", nogil=True)
+def _judge_part(
+    part: int,
+    counts: tuple[int, int],
     layers: Layers,
     empty: Layers,
     scan: Scan,
     rules: Rules,
     window: Window,
     scratch: Scratch,
-    bounds: IntArray,
-) -> int:
-    """Judge the cells that rays along an axis flagged; how many lost something.
+) -> tuple[int, IntArray]:
+    """Judge the flagged cells of every second stripe; how many lost something, and their bounds.
 
-    To judge a cell again, because it was flagged along both axes, changes nothing.
+    A cell that rays along both axes flagged is judged once.
     """
+    bounds = np.array([window.rows, 0, window.cols, 0])
     changed = 0
-    for cell in flagged:
-        row, col = cell // window.cols, cell % window.cols
-        if _judge(cell, layers, empty, scan, rules, window, scratch):
-            changed += 1
-            bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
-            bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
-        scratch.flags[axis, cell] = 0
-    return changed
+    for axis in range(2):
+        for cell in scratch.flagged[axis, : counts[axis]]:
+            row, col = cell // window.cols, cell % window.cols
+            if row // STRIPE % 2 != part or (axis == 1 and scratch.flags[0, cell]):
+                continue
+            if _judge(cell, layers, empty, scan, rules, window, scratch):
+                changed += 1
+                bounds[0], bounds[1] = min(bounds[0], row), max(bounds[1], row + 1)
+                bounds[2], bounds[3] = min(bounds[2], col), max(bounds[3], col + 1)
+    for axis in range(2):
+        for cell in scratch.flagged[axis, : counts[axis]]:
+            if cell // window.cols // STRIPE % 2 == part:
+                scratch.flags[axis, cell] = 0
+    return changed, bounds
 
 
 def clean_up(
@@ -195,8 +209,8 @@ def clean_up(
 ) -> int:
     """Take out what the rays of a scan that was just fused ran through.
 
-    Rays along the columns are followed by another thread while this one follows those along the
-    rows, where there are two cores and enough rays.
+    Rays along the rows are followed by another thread while this one follows those along the
+    columns, where there are two cores and enough rays; the cells are then judged by stripes.
 
     Args:
         flat: (3 * n,) float32 points in the sensor frame, metres.
@@ -218,20 +232,17 @@ def clean_up(
         out = scratch.flagged[axis]
         return int(cast(axis, flat, n_touched, highest, layers, scan, window, scratch, out))
 
-    if n_touched > ALONE and _helper is not None:
-        other = _helper.submit(follow, 0)
-        counts = follow(1), other.result()
-    else:
-        counts = follow(1), follow(0)
-    rest = (layers, empty, scan, rules, window, scratch, bounds)
-    return sum(
-        int(_judge_all(scratch.flagged[axis, :count], axis, *rest))
-        for axis, count in ((1, counts[0]), (0, counts[1]))
-    )
+    counts = threads.both(follow, n_touched > ALONE)
+    rest = (counts, layers, empty, scan, rules, window, scratch)
+    halves = threads.both(lambda part: _judge_part(part, *rest), sum(counts) > ALONE)
+    for _, (row0, row1, col0, col1) in halves:
+        bounds[0], bounds[1] = min(bounds[0], row0), max(bounds[1], row1)
+        bounds[2], bounds[3] = min(bounds[2], col0), max(bounds[3], col1)
+    return sum(int(changed) for changed, _ in halves)
 
 
 @njit(cache=True, error_model="numpy")
 def forget_fused(scratch: Scratch, n_touched: int) -> None:
     """Make the marks of a scan zero again."""
     for k in range(n_touched):
-        scratch.marks[scratch.touched[k]] = 0
+        scratch.marks[scratch.touched[0, k]] = 0

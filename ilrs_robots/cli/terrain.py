@@ -63,7 +63,7 @@ def read_part(
     """The DEM of the window that the options name, averaged to a posting."""
     from ilrs_robots.core.io.dem_files import read_window
     from ilrs_robots.core.io.dem_window import factor_of, pixels_of
-    from ilrs_robots.core.io.raster import open_raster
+    from ilrs_robots.core.io.raster_files import open_raster
 
     with open_raster(source, band) as raster, bar(f"reading {source.name}") as show:
         pixels = pixels_of(raster, chosen_window(raster, lat, lon, size))
@@ -210,7 +210,7 @@ def prior(
 
 def coarse_posting(source: Path, band: int, posting: float) -> float | None:
     """The posting to read a truth at: averaged while reading where whole pixels make it up."""
-    from ilrs_robots.core.io.raster import open_raster
+    from ilrs_robots.core.io.raster_files import open_raster
 
     with open_raster(source, band) as raster:
         factor = posting / raster.resolution_m

@@ -26,7 +26,7 @@ def info(
 ) -> int:  # fmt: skip
     """Tell slopes, heights, holes, place and provenance of SOURCE, however large it is."""
     from ilrs_robots.core.io.dem_window import pixels_of
-    from ilrs_robots.core.io.raster import open_raster
+    from ilrs_robots.core.io.raster_files import open_raster
     from ilrs_robots.core.io.survey import survey
 
     with open_raster(source, band) as raster:
@@ -84,7 +84,7 @@ def render(
     from ilrs_robots.core.io.dem_files import read_window
     from ilrs_robots.core.io.dem_window import pixels_of
     from ilrs_robots.core.io.images import write_png
-    from ilrs_robots.core.io.raster import open_raster
+    from ilrs_robots.core.io.raster_files import open_raster
     from ilrs_robots.core.terrain.render import render as draw
 
     seconds = utc_seconds(utc)

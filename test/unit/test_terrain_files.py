@@ -25,7 +25,7 @@ from ilrs_robots.core.io.dem_files import (
 )
 from ilrs_robots.core.io.dem_window import factor_of, pixels_of, place_of, window_around
 from ilrs_robots.core.io.dem_writer import dem_writer
-from ilrs_robots.core.io.raster import open_raster
+from ilrs_robots.core.io.raster_files import open_raster
 from ilrs_robots.core.io.survey import survey
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.fill import filled

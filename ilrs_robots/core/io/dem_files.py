@@ -18,7 +18,8 @@ import numpy as np
 from ilrs_robots.core.errors import TerrainError
 from ilrs_robots.core.io.dem_window import Bounds, Pixels, Progress, pixels_of, read_pixels
 from ilrs_robots.core.io.dem_writer import PROVENANCE_TAG, dem_writer
-from ilrs_robots.core.io.raster import Raster, open_raster
+from ilrs_robots.core.io.raster import Raster
+from ilrs_robots.core.io.raster_files import open_raster
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import BoolArray, GridSpec
 

@@ -24,6 +24,8 @@ Int32Array = NDArray[np.int32]
 Int8Array = NDArray[np.int8]
 
 PAD = 2
+LABEL, PLACE, AFTER, BEFORE = 0, 1, 2, 3
+"""Where what the search holds of a cell stands."""
 _SQRT2 = math.sqrt(2.0)
 _SQRT5 = math.sqrt(5.0)
 
@@ -82,23 +84,23 @@ def _heuristic(row, col, goal_row, goal_col, knight):  # type: ignore[no-untyped
 
 
 @njit(cache=True, inline="always")
-def _unlink(node, bucket, head, after, before):  # type: ignore[no-untyped-def]  # pragma: no cover
-    following, previous = after[node], before[node]
+def _unlink(node, bucket, head, chain):  # type: ignore[no-untyped-def]  # pragma: no cover
+    following, previous = chain[node, AFTER], chain[node, BEFORE]
     if previous >= 0:
-        after[previous] = following
+        chain[previous, AFTER] = following
     else:
         head[bucket] = following
     if following >= 0:
-        before[following] = previous
+        chain[following, BEFORE] = previous
 
 
 @njit(cache=True, inline="always")
-def _link(node, bucket, head, after, before):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _link(node, bucket, head, chain):  # type: ignore[no-untyped-def]  # pragma: no cover
     first = head[bucket]
-    after[node] = first
-    before[node] = -1
+    chain[node, AFTER] = first
+    chain[node, BEFORE] = -1
     if first >= 0:
-        before[first] = node
+        chain[first, BEFORE] = node
     head[bucket] = node
 
 
@@ -135,47 +137,48 @@ def _bucket_count(factor, greed):  # type: ignore[no-untyped-def]  # pragma: no 
 
 
 @njit(cache=True, inline="always")
-def _move(node, bucket, place, head, after, before, mask):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _move(node, bucket, head, chain, mask):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Put a cell into a bucket, out of the one it is in; return how many were added."""
-    old = place[node]
+    old = chain[node, PLACE]
     if old == bucket:
         return 0
     if old >= 0:
-        _unlink(node, old & mask, head, after, before)
-    place[node] = bucket
-    _link(node, bucket & mask, head, after, before)
+        _unlink(node, old & mask, head, chain)
+    chain[node, PLACE] = bucket
+    _link(node, bucket & mask, head, chain)
     return 0 if old >= 0 else 1
 
 
 @njit(cache=True)
-def _search(factor, width, start, goal, moves, greed, steps, label, came):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _search(factor, width, start, goal, moves, greed, steps, chain, label, came):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Fill ``label`` (cells) and ``came`` (index of the step into a cell) from ``start``.
 
-    ``goal`` < 0 fills everything reachable; otherwise stops once the goal is final.
+    ``goal`` < 0 fills everything reachable; otherwise stops once the goal is final. ``label`` is
+    (n, 4) float32 and ``chain`` the same memory as int32: what changes of a cell stands in one
+    place, as the front of a large field does not fit into a core's own cache.
     """
     offset, side_a, side_b = _offsets(width, steps)
     mask = _bucket_count(factor, greed) - 1
     head = np.full(mask + 1, -1, np.int32)
-    after = np.empty(factor.size, np.int32)
-    before = np.empty(factor.size, np.int32)
-    place = np.full(factor.size, -1, np.int32)  # absolute bucket, -1 when not queued
+    chain[:, PLACE] = -1  # absolute bucket, -1 when not queued
+    label[:, LABEL] = np.inf
     goal_row, goal_col = goal // width, goal % width
-    label[start] = 0.0
+    label[start, LABEL] = 0.0
     current = 0
     if goal >= 0:
         row, col = start // width, start % width
         current = int(greed * _heuristic(row, col, goal_row, goal_col, moves == 16))
-    queued = _move(start, current, place, head, after, before, mask)
+    queued = _move(start, current, head, chain, mask)
     while queued > 0:
         node = head[current & mask]
         if node < 0:
-            if goal >= 0 and label[goal] < current + 1:
+            if goal >= 0 and label[goal, LABEL] < current + 1:
                 break
             current += 1
             continue
-        _unlink(node, current & mask, head, after, before)
-        place[node] = -1
-        own = label[node]
+        _unlink(node, current & mask, head, chain)
+        chain[node, PLACE] = -1
+        own = label[node, LABEL]
         queued -= 1
         here = factor[node]
         for k in range(moves):
@@ -189,15 +192,15 @@ def _search(factor, width, start, goal, moves, greed, steps, label, came):  # ty
             else:
                 between = factor[node + side_a[k]] + factor[node + side_b[k]]
                 reach = own + np.float32(0.25 * _SQRT5) * (here + between + factor[other])
-            if reach < label[other]:
-                label[other] = reach
+            if reach < label[other, LABEL]:
+                label[other, LABEL] = reach
                 came[other] = k
                 rank = float(reach)
                 if goal >= 0:
                     row, col = other // width, other % width
                     rank += greed * _heuristic(row, col, goal_row, goal_col, moves == 16)
                 bucket = max(int(rank), current)
-                queued += _move(other, bucket, place, head, after, before, mask)
+                queued += _move(other, bucket, head, chain, mask)
 
 
 def search(
@@ -221,13 +224,15 @@ def search(
         came: (rows + 4, cols + 4) int8, index into ``STEPS`` of the step into the cell, else -1.
     """
     width = factor.shape[1]
-    label = np.full(factor.size, np.inf, dtype=np.float32)
+    chain = np.empty((factor.size, 4), dtype=np.int32)
+    label = chain.view(np.float32)
     came = np.full(factor.size, -1, dtype=np.int8)
     first = (start[0] + PAD) * width + start[1] + PAD
     last = -1 if goal is None else (goal[0] + PAD) * width + goal[1] + PAD
     moves = 16 if connectivity == 16 else 8
-    _search(factor.ravel(), width, first, last, moves, float(greed), STEPS, label, came)
-    return label.reshape(factor.shape), came.reshape(factor.shape)
+    _search(factor.ravel(), width, first, last, moves, float(greed), STEPS, chain, label, came)
+    found = np.ascontiguousarray(label[:, LABEL])
+    return found.reshape(factor.shape), came.reshape(factor.shape)
 
 
 def trace(came: Int8Array, start: tuple[int, int], goal: tuple[int, int]) -> FloatArray:

@@ -9,15 +9,17 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from ilrs_robots.cli.terminal import console
 from ilrs_robots.core.errors import ConfigError, IlrsError
+from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE, profile_names
 
 if TYPE_CHECKING:
     from ilrs_robots.replay.suite import Case, Verdict
@@ -30,8 +32,7 @@ _COLOURS = {"within": "green", "better": "cyan", "outside": "red", "missing": "r
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder for metrics, maps, trajectory and report.",
+    help="Folder for metrics, maps, trajectory and report; needed unless --live.",
 )
 @click.option("--profile", default="", help="Topic mapping: a name of config/replay or a file.")
 @click.option("--robot", default="", help="Which robot of the bag; needed where it holds several.")
@@ -55,16 +56,42 @@ _COLOURS = {"within": "green", "better": "cyan", "outside": "red", "missing": "r
 )
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; 0 for one per core.")
 @click.option("--report/--no-report", default=True, help="Draw report.html.")
+@click.option("--live", is_flag=True, help="Publish over DDS, with /clock, instead.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.0),
+    default=1.0,
+    show_default=True,
+    help="Live: seconds of the bag in a second at most; 0: as fast as the nodes follow.",
+)
+@click.option("--start", type=click.FloatRange(0.0), default=0.0, help="Live: seconds left out.")
+@click.option("--pause", is_flag=True, help="Live: begin paused; space or /replay/pause goes on.")
+@click.option("--site", default="", help="Live: start the vehicle's nodes as at this site.")
+@click.option("--record", type=click.Path(path_type=Path), help="Live: a bag of what they say.")
+@click.option(
+    "--record-profile",
+    type=click.Choice(profile_names()),
+    default=DEFAULT_PROFILE,
+    help="Live: topics of that bag.",
+)
 def replay(
-    bag: Path | None, out: Path, profile: str, robot: str, reference: Path | None,
+    bag: Path | None, out: Path | None, profile: str, robot: str, reference: Path | None,
     update_reference: bool, why: str, faults: tuple[str, ...], seed: int, suite: Path | None,
-    jobs: int, report: bool,
+    jobs: int, report: bool, live: bool, **live_options: Any,
 ) -> int:  # fmt: skip
     """Recompute the drive of BAG (rosbag2, ROS 1 bag, or a case's YAML file), without ROS.
 
     Exit code 0: within the reference's tolerances and as expected; 1: outside; 2: cannot run.
+    With --live the bag is published for nodes that run.
     """
     try:
+        if live:
+            if out or suite or faults or reference or update_reference or seed:
+                raise ConfigError("--live takes no --out, --suite, --reference, --fault, --seed")
+            return _live(bag, profile, robot, live_options)
+        _only_live()
+        if out is None:
+            raise ConfigError("give --out DIR for what comes of it, or --live")
         if update_reference != bool(why.strip()):
             raise ConfigError("--update-reference and --why '...' go together")
         reason = why if update_reference else None
@@ -82,6 +109,38 @@ def replay(
     except IlrsError as error:
         console.print(f"[red]ilrs replay:[/red] {escape(str(error))}", highlight=False)
         return 2
+
+
+_LIVE: Final = ("rate", "start", "pause", "site", "record", "record_profile")
+
+
+def _only_live() -> None:
+    """Refuse what only a live replay takes.
+
+    Raises:
+        ConfigError: such an option was given.
+    """
+    context = click.get_current_context()
+    for name in _LIVE:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise ConfigError(f"--{name.replace('_', '-')} is for --live")
+
+
+def _live(bag: Path | None, profile: str, robot: str, options: dict[str, Any]) -> int:
+    from ilrs_robots.cli.replay_live import LiveRequest, play_live
+    from ilrs_robots.replay.profile import ReplayProfile, load_profile
+
+    if bag is None:
+        raise ConfigError("--live needs a BAG")
+    how = load_profile(profile) if profile else ReplayProfile()
+    if robot:
+        how = replace(how, robot=robot)
+    request = LiveRequest(
+        bag, how, rate=options["rate"], start_s=options["start"], paused=options["pause"],
+        site=options["site"], record=options["record"],
+        record_profile=options["record_profile"],
+    )  # fmt: skip
+    return play_live(request)
 
 
 def _case(

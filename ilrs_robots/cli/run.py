@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -74,9 +74,9 @@ def run_over_dds(request: SimRequest, log: Path | None = None) -> GoalOutcome | 
         domain = stack.enter_context(own_domain(os.environ))
         stack.callback(lambda: remove_dead(ports_of(domain)))
         specs = _processes(request, site, folder)
-        stack.enter_context(_environment(domain, len(specs) + 1, folder, request.network))
+        stack.enter_context(dds_of_run(domain, len(specs) + 1, folder, request.network))
         ended: list[Ended] = []
-        with _supervisor(specs, folder, say, stop, ended) as supervisor:
+        with supervised(specs, folder, say, stop, ended) as supervisor:
             supervisor.start(lambda: not stop.is_set())
             if not stop.is_set():
                 console.print(f"up: {', '.join(s.name for s in specs)} ({VARIABLE}={domain})")
@@ -144,13 +144,19 @@ def _processes(request: SimRequest, site: SiteConfig, folder: Path) -> list[Proc
 
 
 @contextlib.contextmanager
-def _environment(domain: int, participants: int, folder: Path, network: bool) -> Iterator[None]:
+def dds_of_run(domain: int, participants: int, folder: Path, network: bool) -> Iterator[None]:
     """Domain and transport for this process and all that it starts."""
     transport = choose_transport(participants, folder)
     if transport.remark:
         console.print(f"[yellow]ilrs:[/yellow] {transport.remark}", soft_wrap=True)
     dds = dds_environment(os.environ, localhost_only=not network, profile=transport.profile)
-    mine = {VARIABLE: str(domain), **dds}
+    with variables({VARIABLE: str(domain), **dds}):
+        yield
+
+
+@contextlib.contextmanager
+def variables(mine: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables of this process and of all that it starts, until the end."""
     old = {key: os.environ.get(key) for key in mine}
     os.environ.update(mine)
     try:
@@ -164,13 +170,15 @@ def _environment(domain: int, participants: int, folder: Path, network: bool) ->
 
 
 @contextlib.contextmanager
-def _supervisor(
+def supervised(
     specs: list[ProcessSpec],
     folder: Path,
     say: Callable[[str, str], None],
     stop: Stop,
     ended: list[Ended],
 ) -> Iterator[Supervisor]:
+    """Processes that are ended at the end; how they did stands in ``ended`` then."""
+
     def line(name: str, text: str) -> None:
         try:
             say(name, text)

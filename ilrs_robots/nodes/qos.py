@@ -17,6 +17,11 @@ from rclpy.qos import (
 SENSOR: QoSProfile = qos_profile_sensor_data
 """Best effort, depth 5."""
 
+CLOUDS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE
+)
+"""What a player offers for scans: listeners of either kind match, and none makes it wait."""
+
 STATE = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE
 )

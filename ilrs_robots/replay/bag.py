@@ -160,6 +160,18 @@ class Bag:
         except Exception as error:  # a damaged file makes readers fail in many ways
             raise BagError(f"{self.path}: reading stops ({error})") from error
 
+    def mcap_files(self) -> list[Any]:
+        """Readers of the files of an mcap bag that has no compression but that of chunks."""
+        if not self._reader.is2:
+            return []
+        found: list[Any] = []
+        for part in self._reader.readers:
+            storage = getattr(part, "storage", None)
+            if getattr(storage.metadata, "compression_mode", None) in ("file", "message"):
+                return []
+            found += getattr(storage, "storages", [storage])
+        return found if all(hasattr(storage, "chunks") for storage in found) else []
+
     def decode(self, raw: RawMessage) -> BagMessage:
         """Decode one message.
 

@@ -22,7 +22,7 @@ from ilrs_robots.replay.profile import ReplayProfile
 from ilrs_robots.robots.model import require_rover
 
 _NEVER_NS: Final = 10**18
-_NO_SIGMA_RAD: Final = 0.05
+NO_SIGMA_RAD: Final = 0.05
 """For an orientation that comes without a covariance."""
 
 
@@ -179,7 +179,7 @@ def _imu(message: Any) -> ImuSample:
 
 def _attitude(message: Any) -> AttitudeSample:
     q = message.orientation
-    sigma = float(np.sqrt(max(message.orientation_covariance[0], 0.0))) or _NO_SIGMA_RAD
+    sigma = float(np.sqrt(max(message.orientation_covariance[0], 0.0))) or NO_SIGMA_RAD
     return AttitudeSample(stamp_ns(message.header), np.array([q.w, q.x, q.y, q.z]), sigma)
 
 

@@ -109,6 +109,11 @@ class FaultMaker:
         self._order = 0
         self.changed = [0] * len(faults)
 
+    @property
+    def none(self) -> bool:
+        """Whether there are no faults."""
+        return not self._faults
+
     def put_in(self, events: Iterator[Event]) -> Iterator[Event]:
         """The stream as a robot with these faults would get it."""
         first: int | None = None

@@ -6,7 +6,7 @@ Every flag is read from what the steps of the core count or hold, as the nodes' 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
@@ -27,6 +27,7 @@ FLAGS: Final = {
 }
 """Name -> what it means."""
 _PERIOD_NS: Final = 100_000_000
+_EVER_NS: Final = -(2**62)
 _HOLD_NS: Final = 1_000_000_000
 """A counter that rose keeps its flag up for so long."""
 _NO_ODOMETRY_NS: Final = 500_000_000
@@ -97,11 +98,38 @@ class FlagWatch:
         last = self._polled_ns
         if last is not None and 0 <= now_ns - last < _PERIOD_NS:
             return
+        odometry, step = perception.odometry, perception.localization
+        odometry_ns = None if odometry is None else odometry.stamp_ns
+        self._poll(perception, now_ns, odometry_ns, step is not None and step.stars_hold)
+
+    def due_ns(self) -> int:
+        """Time from which on ``look`` polls; time has not been set back since the last one."""
+        return _EVER_NS if self._polled_ns is None else self._polled_ns + _PERIOD_NS
+
+    def look_back(
+        self, perception: Perception, now_ns: int, odometry_ns: int | None, *, stars_hold: bool
+    ) -> None:
+        """As ``look`` at a time that is over, when pose and stars were as given.
+
+        Args:
+            perception: whose other states and counters are still as they were then.
+            now_ns: the time, not before ``due_ns``.
+            odometry_ns: stamp of the newest pose then, None before the first.
+            stars_hold: whether a star tracker held the attitude.
+        """
+        if self._first_ns is None:
+            self._first_ns = now_ns
+        self._poll(perception, now_ns, odometry_ns, stars_hold)
+
+    def _poll(
+        self, perception: Perception, now_ns: int, odometry_ns: int | None, stars_hold: bool
+    ) -> None:
         self._polled_ns = now_ns
         self._count(perception, now_ns)
         up = {
             flag for flag, at in self._raised_ns.items() if 0 <= now_ns - at < _HOLD_NS
-        } | self._states(perception, now_ns)
+        } | self._states(perception, now_ns, odometry_ns, stars_hold)
+        assert self._first_ns is not None
         since_s = (now_ns - self._first_ns) * 1e-9
         for flag in FLAGS:
             if flag in up and flag not in self._up:
@@ -142,18 +170,19 @@ class FlagWatch:
                 self._raised_ns[flag] = now_ns
             self._counts[flag] = count
 
-    def _states(self, perception: Perception, now_ns: int) -> set[str]:
+    def _states(
+        self, perception: Perception, now_ns: int, odometry_ns: int | None, stars_hold: bool
+    ) -> set[str]:
         up: set[str] = set()
-        odometry, mapping = perception.odometry, perception.mapping
-        if odometry is not None and now_ns - odometry.stamp_ns > _NO_ODOMETRY_NS:
+        mapping = perception.mapping
+        if odometry_ns is not None and now_ns - odometry_ns > _NO_ODOMETRY_NS:
             up.add("no_odometry")
         if mapping.last_stamp_ns is not None and now_ns - mapping.last_stamp_ns > _MAP_OLD_NS:
             up.add("map_old")
         if mapping.frozen:
             up.add("sensor_frozen")
-        step: Any = perception.localization
-        if step is not None:
-            if step.stars_hold:
+        if perception.localization is not None:
+            if stars_hold:
                 self._had_stars = True
             elif self._had_stars:
                 up.add("stars_lost")

@@ -257,6 +257,28 @@ def _messages(data: bytes, channels: Collection[int], first_ns: int, last_ns: in
     return b"".join(kept)
 
 
+def chunk_data(file: BinaryIO, offset: int) -> bytes:
+    """The records of the chunk at ``offset``, unpacked.
+
+    Raises:
+        ValueError: it is damaged.
+        OSError: the file cannot be read.
+    """
+    file.seek(offset)
+    head = file.read(mcap.HEAD.size + mcap.CHUNK_HEAD.size + 4)
+    _first, _last, size, crc = mcap.CHUNK_HEAD.unpack_from(head, mcap.HEAD.size)
+    (named,) = struct.unpack_from("<I", head, len(head) - 4)
+    rest = file.read(named + 8)
+    compression = rest[:named].decode(errors="replace")
+    (length,) = struct.unpack_from("<Q", rest, named)
+    data = _decompressed(file.read(length), compression)
+    if data is None or len(data) != size:
+        raise ValueError(f"the chunk at byte {offset} does not unpack")
+    if crc and zlib.crc32(data) != crc:
+        raise ValueError(f"the chunk at byte {offset} has another checksum")
+    return data
+
+
 def _decompressed(data: bytes, compression: str) -> bytes | None:
     """A chunk's records; None when the data are damaged or the compression is unknown."""
     try:

@@ -20,8 +20,10 @@ from ilrs_robots.replay.bag import Bag, BagError, RawMessage
 
 _CONFIRM: Final = 3
 """So many messages of other topics decide whether one topic's clock or everyone's has moved."""
-_REMEMBERED: Final = 256
-_NEWER_NS: Final = 10_000_000_000
+REMEMBERED: Final = 256
+ANY_CONTENT: Final = -1
+"""In place of a checksum: any message of that stamp."""
+NEWER_NS: Final = 10_000_000_000
 """A gap that is longer than this is taken for another clock until other topics agree."""
 
 
@@ -118,31 +120,67 @@ class HeaderOrder:
     def sort(self, items: Iterator[Stamped]) -> Iterator[Stamped]:
         """Every item in its place; a ``reset`` where a new segment begins."""
         for item in items:
-            if self._repeated(item):
-                continue
-            if self._out_of_time(item):
-                self._odd.append(item)
+            yield from self.push(item)
+        yield from self.finish()
+
+    def push(self, item: Stamped) -> Iterator[Stamped]:
+        """Take one item; gives what has its place now."""
+        if self._repeated(item):
+            return
+        if self._out_of_time(item):
+            self._odd.append(item)
+            yield from self._judge_odd()
+        else:
+            self._regular(item)
+            if self._odd:
                 yield from self._judge_odd()
-            else:
-                self._regular(item)
-                if self._odd:
-                    yield from self._judge_odd()
-            yield from self._ready()
+        yield from self._ready()
+
+    def finish(self) -> Iterator[Stamped]:
+        """What is left."""
         yield from self._give_up_odd()
         yield from self._flush()
+
+    @property
+    def regular(self) -> bool:
+        """Whether no message is in doubt."""
+        return not self._odd
+
+    @property
+    def held(self) -> list[Stamped]:
+        """What has no place yet, in no order."""
+        return list(self._heap)
+
+    @property
+    def state(self) -> tuple[int | None, int | None, Mapping[str, Mapping[tuple[int, int], None]]]:
+        """Newest stamp, last place that was given, and what is remembered of each topic."""
+        return self._newest, self._emitted, self._seen
+
+    def go_on(
+        self,
+        held: list[Stamped],
+        newest_ns: int | None,
+        emitted_ns: int | None,
+        seen: Mapping[str, list[tuple[int, int]]],
+    ) -> None:
+        """Take up the order of somebody else; arguments as ``held`` and ``state`` give them."""
+        self._heap = held
+        heapq.heapify(self._heap)
+        self._newest, self._emitted = newest_ns, emitted_ns
+        self._seen = {topic: dict.fromkeys(items) for topic, items in seen.items()}
 
     def _repeated(self, item: Stamped) -> bool:
         assert item.raw is not None
         seen = self._seen.setdefault(item.raw.topic, {})
         key = item.stamp_ns, zlib.crc32(item.raw.data)
-        if key in seen:
+        if key in seen or (item.stamp_ns, ANY_CONTENT) in seen:
             # The same drive once more begins with all topics; single ones are duplicates.
             near = self._newest is None or item.stamp_ns > self._newest - 2 * self._window_ns
             if near:
                 self._report.duplicates[item.raw.topic] += 1
                 return True
         seen[key] = None
-        if len(seen) > _REMEMBERED:
+        if len(seen) > REMEMBERED:
             del seen[next(iter(seen))]
         return False
 
@@ -150,7 +188,7 @@ class HeaderOrder:
         if self._newest is None:
             return False
         away = item.stamp_ns - self._newest
-        return away < -2 * self._window_ns or away > _NEWER_NS
+        return away < -2 * self._window_ns or away > NEWER_NS
 
     def _regular(self, item: Stamped) -> None:
         assert item.raw is not None

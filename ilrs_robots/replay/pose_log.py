@@ -49,6 +49,21 @@ class PoseLog:
         self._count += 1
         return True
 
+    def picks(self, stamps_ns: IntArray) -> list[int]:
+        """Which of some stamps would be kept one after another.
+
+        Args:
+            stamps_ns: (N,) never falling.
+        """
+        found, size = [], len(stamps_ns)
+        if not size:
+            return found
+        last = int(self._stamps[self._count - 1]) if self._count else int(stamps_ns[0]) - 2**62
+        while (n := int(np.searchsorted(stamps_ns, last + self._period_ns))) < size:
+            found.append(n)
+            last = int(stamps_ns[n])
+        return found
+
     @property
     def stamps_ns(self) -> IntArray:
         """(N,) int64."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,10 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.io.map_files import SavedMap
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.replay.bag import Bag, BagError
+from ilrs_robots.replay.batch_run import BatchRun
+from ilrs_robots.replay.block_order import BlockOrder, Ordered
+from ilrs_robots.replay.blocks import blocks
+from ilrs_robots.replay.columns import ColumnReader
 from ilrs_robots.replay.decode import Decoder, PoseSample
 from ilrs_robots.replay.faults import Event, Fault, FaultMaker
 from ilrs_robots.replay.flags import FlagWatch
@@ -20,60 +23,18 @@ from ilrs_robots.replay.ground_judge import GroundJudge
 from ilrs_robots.replay.ordered import HeaderOrder, ReadReport, Stamped, stamped
 from ilrs_robots.replay.pose_log import PoseLog
 from ilrs_robots.replay.profile import ReplayProfile
+from ilrs_robots.replay.segment import Replay, Segment, saved_map
 from ilrs_robots.replay.tracks import GridMapSample, grid_map_sample
-from ilrs_robots.robots.map_store import snapshot
 from ilrs_robots.robots.perception import Perception
 
 _MAP_PERIOD_NS: Final = 50_000_000
 """As the mapping node's timer."""
+_BACK_NS: Final = 2_000_000_000
 _LOOK_NS: Final = 5_000_000_000
 """How often a map is compared with the truth; the last one always is."""
 
 
-@dataclass
-class Segment:
-    """One run of a bag: from where time began or was set back.
-
-    Attributes:
-        perception: pose and map at its end.
-        poses: where the robot believed to be, ``map``.
-        truth: where it was.
-        judge: of the maps.
-        first_ns: first sample's time.
-        last_ns: last sample's time.
-    """
-
-    perception: Perception
-    poses: PoseLog
-    truth: PoseLog
-    judge: GroundJudge
-    first_ns: int
-    last_ns: int
-
-
-@dataclass
-class Replay:
-    """What came of a replay.
-
-    Attributes:
-        profile: with robot and vehicle.
-        segment: the longest run of the bag, which is judged.
-        report: of reading.
-        flags: name -> (rise, fall) in seconds since the first message.
-        recorded_map: the last GridMap that the bag holds, if any.
-        saved: the map at the segment's end, None without one.
-        custom: the bag's free metadata.
-        changed: how many messages each fault hit.
-    """
-
-    profile: ReplayProfile
-    segment: Segment | None
-    report: ReadReport
-    flags: dict[str, list[tuple[float, float]]]
-    recorded_map: GridMapSample | None
-    saved: SavedMap | None
-    custom: dict[str, str] = field(default_factory=dict)
-    changed: list[int] = field(default_factory=list)
+__all__ = ["Replay", "Replayer", "Segment"]
 
 
 class Replayer:
@@ -120,8 +81,11 @@ class Replayer:
             raise BagError(
                 f"{self._bag.path}: none of the topics {', '.join(sorted(self._kinds))} is there"
             )
-        for event in self._faults.put_in(self._events()):
-            self._take(event)
+        if self._faults.none and not self._bag.ros1:
+            self._run_blocks()
+        else:
+            for event in self._faults.put_in(self._events()):
+                self._take(event)
         self._end_segment()
         if self._now is None and self._recorded is None:
             raise BagError(f"{self._bag.path}: no message could be used")
@@ -179,6 +143,100 @@ class Replayer:
                 self._on_progress((item.raw.log_ns - self._info.start_ns) / span)
             yield from self._decoded(item)
 
+    def _run_blocks(self) -> None:
+        """As ``_take`` for every event, many at a time."""
+        bag, kinds = self._bag, self._kinds
+        topics = [name for name in bag.topics if name in kinds]
+        singly = frozenset(("imu",)) if self._profile.imu_orientation else frozenset()
+        reader = ColumnReader(topics, kinds, bag.topics, singly)
+        window_ns = round(self._profile.reorder_s * 1e9)
+        order = BlockOrder(topics, bag.topics, kinds, window_ns, self.report)
+        span = max(self._info.end_ns - self._info.start_ns, 1)
+        try:
+            for block in blocks(bag, topics):
+                self._on_progress((int(block.log_ns[0]) - self._info.start_ns) / span)
+                for ordered in order.push(reader.read(block)):
+                    self._take_ordered(ordered, reader.names, topics)
+        except BagError as error:
+            self.report.damage.append(f"{error}; {self.report.messages} messages were read before")
+        for ordered in order.finish():
+            self._take_ordered(ordered, reader.names, topics)
+
+    def _take_ordered(self, ordered: Ordered, names: tuple[str, ...], topics: list[str]) -> None:
+        if ordered.reset_ns is not None:
+            self._take(Event(ordered.reset_ns, "reset", "", None))
+            return
+        run, begin = BatchRun(ordered, names, topics), 0
+        for place in [*run.singles, len(ordered.keys_ns)]:
+            self._take_run(run, begin, place)
+            if place < len(ordered.keys_ns):
+                self._take_single(ordered, place, topics)
+            begin = place + 1
+
+    def _take_single(self, ordered: Ordered, n: int, topics: list[str]) -> None:
+        raw, topic = ordered.raws[n], topics[int(ordered.topics[n])]
+        key, stamp = int(ordered.keys_ns[n]), int(ordered.stamps_ns[n])
+        for event in self._decoded(Stamped(key, 0, self._kinds[topic], stamp, raw)):
+            self._take(event)
+
+    def _take_run(self, run: BatchRun, begin: int, end: int) -> None:
+        """Messages of tables, from ``begin`` to below ``end``."""
+        while begin < end:
+            segment = self._now
+            last = begin
+            if segment is not None and not self._back(segment, run.key(begin)):
+                last = self._take_many(
+                    segment, run, begin, self._map_due(segment, run, begin, end)
+                )
+            if last == begin:
+                self._take_table(run, begin)
+                last += 1
+            begin = last
+
+    def _take_table(self, run: BatchRun, n: int) -> None:
+        try:
+            event = run.event(n)
+        except IlrsError:
+            self.report.undecodable[run.topic(n)] += 1
+            return
+        self._take(event)
+
+    def _map_due(self, segment: Segment, run: BatchRun, begin: int, end: int) -> int:
+        """Index behind the message at which the map is due, or ``end``."""
+        mapping = segment.perception.mapping
+        due_ns = [self._mapped_ns + _MAP_PERIOD_NS] * mapping.waiting
+        due_ns += [self._looked_ns + _LOOK_NS] * mapping.filled
+        if not due_ns:
+            return end
+        keys = run.ordered.keys_ns
+        return min(begin + int(np.searchsorted(keys[begin:end], min(due_ns))) + 1, end)
+
+    def _take_many(self, segment: Segment, run: BatchRun, begin: int, end: int) -> int:
+        """As ``_take`` for each; gives the index of the first that was not taken."""
+        perception = segment.perception
+        step, odometry = perception.localization, perception.odometry
+        if step is None:
+            return begin
+        before = None if odometry is None else odometry.stamp_ns, step.stars_hold
+        last, found = run.advance(perception, begin, end)
+        if found is None or last == begin:
+            return begin
+        run.log_poses(segment.poses, perception, found)
+        for n in run.log_truth(segment.truth, begin, last):
+            self.report.undecodable[run.topic(n)] += 1
+        now_ns = run.key(last - 1)
+        segment.last_ns = max(segment.last_ns, now_ns)
+        timeout_s = self._profile.reckoning.star_timeout_s
+        run.look_back(self._flags, perception, found, begin, last - 1, before, timeout_s)
+        self._map(segment, now_ns)
+        self._flags.look(perception, now_ns)
+        return last
+
+    @staticmethod
+    def _back(segment: Segment, key_ns: int) -> bool:
+        """Whether the clock itself was set back."""
+        return key_ns < segment.last_ns - _BACK_NS
+
     def _decoded(self, item: Stamped) -> Iterator[Event]:
         raw = item.raw
         assert raw is not None
@@ -206,7 +264,7 @@ class Replayer:
             self._flags.begin_again(event.key_ns)
             return
         segment = self._now or self._begin(event.key_ns)
-        if event.key_ns < segment.last_ns - 2_000_000_000:  # the clock itself was set back
+        if self._back(segment, event.key_ns):
             self._end_segment()
             self.report.segments += 1
             segment = self._begin(event.key_ns)
@@ -273,22 +331,4 @@ class Replayer:
             best = self._best[0]
             if span <= best.last_ns - best.first_ns:
                 return
-        self._best = segment, _saved(segment.perception)
-
-
-def _saved(perception: Perception) -> SavedMap | None:
-    mapping = perception.mapping
-    if not mapping.filled:
-        return None
-    layers, _ = mapping.traversability()
-    more = {
-        "elevation": mapping.map.layer("elevation"),
-        "upper_bound": mapping.map.layer("upper_bound"),
-        "cost": layers.cost,
-        "slope": layers.slope_rad,
-        "step_height": layers.step_m,
-        "roughness": layers.roughness_m,
-    }
-    units = {"elevation": "m", "upper_bound": "m", "slope": "rad", "step_height": "m",
-             "roughness": "m"}  # fmt: skip
-    return snapshot(mapping, perception.T_map_odom, more, units)
+        self._best = segment, saved_map(segment.perception)

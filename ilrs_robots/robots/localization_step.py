@@ -12,6 +12,7 @@ from ilrs_robots.core.localization.dead_reckoning import (
     DeadReckoning,
     DeadReckoningConfig,
 )
+from ilrs_robots.core.localization.reckoning_batch import Advance, ReckoningBatch, SampleBatch
 from ilrs_robots.core.localization.resumption import Resumption
 from ilrs_robots.core.localization.wheel_odometry import WheelState
 from ilrs_robots.core.types import (
@@ -64,6 +65,7 @@ class LocalizationStep:
             wheel_names=wheels.names,
             steer_names=wheels.steered,
         )
+        self._batch = ReckoningBatch(self._filter)
         self._R_base_imu = se3.from_rpy(np.zeros(3), model.imu.rpy_rad)[:3, :3]
         self.T_map_odom: FloatArray = np.eye(4)
         self.started = False
@@ -167,6 +169,10 @@ class LocalizationStep:
     def on_joints(self, sample: JointSample) -> OdometryEstimate | None:
         """Advance the position; None while there is not enough to do so."""
         return self._filter.on_joints(sample)
+
+    def advance(self, batch: SampleBatch, first: int, last: int) -> Advance:
+        """Take ordinary samples of a batch from ``first`` to below ``last``; see ``Advance``."""
+        return self._batch.advance(batch, first, last)
 
     def relocate(self, T_map_base: FloatArray) -> bool:
         """Move ``map -> odom`` so that the robot stands at a pose in ``map``.

@@ -31,7 +31,7 @@ from ilrs_robots.core.mapping.hazard_tracker import HazardTracker
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.mapping.sensor_noise import SensorNoise
 from ilrs_robots.core.mapping.traversability import TraversabilityConfig, TraversabilityLayers
-from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, GridSpec
+from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, GridSpec, IntArray
 from ilrs_robots.robots.frames import base_frame, odom_frame
 from ilrs_robots.robots.mapping_types import (
     MappingConfig,
@@ -199,6 +199,10 @@ class MappingStep:
             pose_covariance: (6, 6) covariance of x, y, z, roll, pitch, yaw as in ROS.
         """
         self._spread.add(stamp_ns, pose_covariance)
+
+    def on_odometries(self, stamps_ns: IntArray, pose_covariances: FloatArray) -> None:
+        """As ``on_odometry`` for (N,) stamps and (N, 6, 6) covariances in metres and rad."""
+        self._spread.add_many(stamps_ns, pose_covariances)
 
     def traversability(self) -> tuple[TraversabilityLayers, GridSpec]:
         """Hazard layers of the current window, with the window (odom frame).

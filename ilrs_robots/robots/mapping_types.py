@@ -12,7 +12,7 @@ import numpy as np
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.mapping.elevation_map import UpdateReport
-from ilrs_robots.core.types import Cloud, FloatArray
+from ilrs_robots.core.types import Cloud, FloatArray, IntArray
 
 _REMEMBERED: Final = 64
 """Stamps of a sensor's last scans by which a repeated one is known."""
@@ -139,6 +139,11 @@ class PoseSpread:
         spread = np.diagonal(covariance).astype(np.float64)
         if np.isfinite(spread).all() and (spread >= 0.0).all():
             self._poses.append((stamp_ns, spread))
+
+    def add_many(self, stamps_ns: IntArray, covariances: FloatArray) -> None:
+        """As ``add`` for (N,) stamps and (N, 6, 6) covariances of poses in metres and rad."""
+        for k in range(max(len(stamps_ns) - _KEPT_POSES, 0), len(stamps_ns)):
+            self.add(int(stamps_ns[k]), covariances[k])
 
     def at(self, stamp_ns: int) -> FloatArray | None:
         """(6, 6) to fuse a scan with; None where no pose near the stamp said anything."""

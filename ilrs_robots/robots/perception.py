@@ -12,6 +12,7 @@ import numpy as np
 
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
+from ilrs_robots.core.localization.reckoning_batch import Advance, SampleBatch
 from ilrs_robots.core.types import (
     AttitudeSample,
     Cloud,
@@ -134,6 +135,30 @@ class Perception:
             return estimate
         return None
 
+    def advance(self, batch: SampleBatch, first: int, last: int) -> Advance | None:
+        """Take ordinary samples of a batch at once, up to one that ``feed`` must take.
+
+        Args:
+            batch: samples without clouds, in the order of arrival.
+            first: index of the first one.
+            last: index behind the last one.
+
+        Returns:
+            what came of them, None where none can be taken so.
+        """
+        step = self.localization
+        if step is None or not step.started:
+            return None
+        advance = step.advance(batch, first, last)
+        if advance.last is not None:
+            self.odometry = advance.last
+            odom, base = odom_frame(self.name), base_frame(self.name)
+            stamps = batch.stamps_ns[advance.at]
+            self.tree.set_many(MAP_FRAME, odom, stamps, *self._map_odom_split())
+            self.tree.set_many(odom, base, stamps, advance.position_m, advance.quat_wxyz)
+            self.mapping.on_odometries(stamps, advance.spread)
+        return advance
+
     def on_pose(self, stamp_ns: int, T_map_base: FloatArray) -> OdometryEstimate:
         """Take a pose of another source in place of one's own; odom begins at the first one.
 
@@ -177,9 +202,12 @@ class Perception:
     def _take(self, estimate: OdometryEstimate) -> None:
         self.odometry = estimate
         odom, base = odom_frame(self.name), base_frame(self.name)
+        self.tree.set(MAP_FRAME, odom, estimate.stamp_ns, *self._map_odom_split())
+        self.tree.set(odom, base, estimate.stamp_ns, estimate.position_m, estimate.quat_wxyz)
+        self.mapping.on_odometry(estimate.stamp_ns, estimate.pose_covariance)
+
+    def _map_odom_split(self) -> tuple[FloatArray, FloatArray]:
         T_map_odom = self.T_map_odom
         if T_map_odom is not self._split_of:  # it hardly ever changes
             self._split_of, self._split = T_map_odom, se3.split_transform(T_map_odom)
-        self.tree.set(MAP_FRAME, odom, estimate.stamp_ns, *self._split)
-        self.tree.set(odom, base, estimate.stamp_ns, estimate.position_m, estimate.quat_wxyz)
-        self.mapping.on_odometry(estimate.stamp_ns, estimate.pose_covariance)
+        return self._split

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from ilrs_robots.cli.main import cli
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.io.map_files import load_map
-from ilrs_robots.core.localization.dead_reckoning import DeadReckoning
+from ilrs_robots.core.localization.attitude import AttitudeEstimator
 from ilrs_robots.core.mapping.elevation_map import ElevationMap
 from ilrs_robots.replay.suite import load_case
 from ilrs_robots.robots import perception
@@ -80,17 +80,14 @@ def heights_up(monkeypatch) -> None:
 
 
 def yaw_off(monkeypatch) -> None:
-    reckon = DeadReckoning.on_joints
+    make = AttitudeEstimator.__init__
     turn = se3.quat_from_rpy(0.0, 0.0, np.radians(1.0))
 
-    def on_joints(self, sample):
-        estimate = reckon(self, sample)
-        if estimate is None:
-            return None
-        quat = se3.quat_multiply(turn, estimate.quat_wxyz)
-        return dataclasses.replace(estimate, quat_wxyz=quat)
+    def init(self, *args):
+        make(self, *args)
+        self._star_to_base = se3.quat_multiply(turn, self._star_to_base)
 
-    monkeypatch.setattr(DeadReckoning, "on_joints", on_joints)
+    monkeypatch.setattr(AttitudeEstimator, "__init__", init)
 
 
 def transform_lost(monkeypatch) -> None:

@@ -56,6 +56,27 @@ class PoseHistory:
         self._trim()
         return True
 
+    def extend(self, stamps_ns: NDArray[np.int64], poses: FloatArray) -> None:
+        """Append many samples at once.
+
+        Args:
+            stamps_ns: (N,) strictly increasing, all newer than what is there.
+            poses: (N, 7) position in metres and quaternion.
+        """
+        first = int(np.searchsorted(stamps_ns, stamps_ns[-1] - self._keep_ns))
+        stamps_ns, poses = stamps_ns[first:], poses[first:]
+        more, count = len(stamps_ns), self._end - self._begin
+        if self._end + more > self._stamps.size:
+            capacity = max(2 * (count + more), _FIRST_CAPACITY)
+            stamps, table = np.empty(capacity, dtype=np.int64), np.empty((capacity, 7))
+            stamps[:count], table[:count] = self.stamps_ns, self.poses
+            self._stamps, self._poses, self._begin, self._end = stamps, table, 0, count
+        self._stamps[self._end : self._end + more] = stamps_ns
+        self._poses[self._end : self._end + more] = poses
+        self._end += more
+        oldest = self._stamps[self._end - 1] - self._keep_ns
+        self._begin += int(np.searchsorted(self.stamps_ns, oldest))
+
     def widest_gap_ns(self, stamps_ns: NDArray[np.int64]) -> int:
         """Longest time between neighbouring samples from the first to the last of some stamps."""
         known = self.stamps_ns

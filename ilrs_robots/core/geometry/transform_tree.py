@@ -134,6 +134,43 @@ class TransformTree:
                 edge.history = PoseHistory(self._keep_ns)
                 edge.history.insert(int(stamp_ns), pose)
 
+    def set_many(
+        self,
+        parent: str,
+        child: str,
+        stamps_ns: NDArray[np.int64],
+        positions_m: FloatArray,
+        quats_wxyz: FloatArray,
+    ) -> None:
+        """As ``set`` for samples in the order of time.
+
+        Args:
+            parent: frame id.
+            child: frame id.
+            stamps_ns: (N,) strictly increasing.
+            positions_m: (N, 3) or (3,) for all, metres.
+            quats_wxyz: (N, 4) or (4,) for all; unit quaternions but for rounding.
+
+        Raises:
+            TransformError: as ``set``.
+        """
+        poses = np.empty((len(stamps_ns), 7))
+        poses[:, :3], poses[:, 3:] = positions_m, quats_wxyz
+        norm = np.sqrt((poses[:, 3:] ** 2).sum(axis=1, keepdims=True))
+        if not np.isfinite(poses).all() or not (norm > 0.0).all():
+            raise self._fail("invalid", f"{parent} -> {child}: a pose is not finite")
+        poses[:, 3:] /= norm
+        with self._lock:
+            edge = self._edge(parent, child, static=False)
+            assert edge.history is not None
+            known = edge.history.stamps_ns
+            if len(stamps_ns) and (not known.size or stamps_ns[0] > known[-1]):
+                edge.history.extend(stamps_ns, poses)
+                edge.old_count = 0
+                return
+        for stamp_ns, pose in zip(stamps_ns.tolist(), poses, strict=True):
+            self.set(parent, child, stamp_ns, pose[:3], pose[3:])
+
     def _starts_anew(self, edge: _Edge, stamp_ns: int) -> bool:
         """Count a sample that is older than the history; tell whether it begins a new one."""
         follows = edge.old_count > 0 and edge.old_ns < stamp_ns <= edge.old_ns + self._keep_ns

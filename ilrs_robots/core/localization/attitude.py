@@ -27,12 +27,12 @@ from ilrs_robots.core.localization.error_state import (
 from ilrs_robots.core.types import AttitudeSample, FloatArray
 
 _NS = 1e-9
-_HISTORY_NS = 2_000_000_000
+HISTORY_NS = 2_000_000_000
 _LONGEST_GAP_S = 10.0
 """A gap adds no more uncertainty than this: the turn is unknown by then."""
-_CHI2_3_999 = 16.27
+CHI2_3_999 = 16.27
 _LOST_AFTER = 5
-_LEVEL_RATE_FACTOR = 2.5
+LEVEL_RATE_FACTOR = 2.5
 
 
 class AttitudeEstimator:
@@ -56,7 +56,7 @@ class AttitudeEstimator:
         map_to_odom_yaw_rad: float,
     ) -> None:
         """Start at the attitude of ``state``; refused answers are counted in ``refused``."""
-        self.history = AttitudeHistory(_HISTORY_NS)
+        self.history = AttitudeHistory(HISTORY_NS)
         self.stamp_ns = stamp_ns
         self.rate_rps: FloatArray | None = None
         self.confirmed = False
@@ -87,7 +87,7 @@ class AttitudeEstimator:
 
     def go_on_at(self, stamp_ns: int, steps: int) -> None:
         """Keep the attitude where time was set back: the last rate was ``steps`` before now."""
-        self.history = AttitudeHistory(_HISTORY_NS)
+        self.history = AttitudeHistory(HISTORY_NS)
         self.stamp_ns = stamp_ns - max(round(steps * self._step_s / _NS), 1)
         self.history.add(self.stamp_ns, self._state.quat_wxyz)
         self._star_ns = self._force_ns = self._pending = None
@@ -143,7 +143,7 @@ class AttitudeEstimator:
             return
         dark = not self.stars_hold
         size = float(np.sqrt(force_mps2 @ force_mps2)) / config.gravity_mps2
-        quiet = float(np.abs(rate).max()) < _LEVEL_RATE_FACTOR * config.standing_rate_rps
+        quiet = float(np.abs(rate).max()) < LEVEL_RATE_FACTOR * config.standing_rate_rps
         if not (dark and quiet and abs(size - 1.0) < config.gravity_tolerance):
             self._force_ns = None
             return
@@ -205,7 +205,7 @@ class AttitudeEstimator:
         self, what: str, jacobian: FloatArray, residual: FloatArray, sigma_rad: float
     ) -> bool:
         noise = sigma_rad**2 * np.eye(3)
-        if not self._state.correct(jacobian, residual, noise, _CHI2_3_999):
+        if not self._state.correct(jacobian, residual, noise, CHI2_3_999):
             self._refused[f"{what}_gate"] += 1
             return False
         self.confirmed = True

@@ -40,7 +40,7 @@ from ilrs_robots.core.types import (
 __all__ = ["DeadReckoning", "DeadReckoningConfig"]
 
 _NS = 1e-9
-_SLOW_MPS = 0.1
+SLOW_MPS = 0.1
 
 
 class DeadReckoning:
@@ -337,7 +337,7 @@ class DeadReckoning:
         """
         speed = math.hypot(motion.speed_mps[0], motion.speed_mps[1])
         up = rotation_matrix(quat)[2]
-        seen = motion.residual_mps / max(speed, _SLOW_MPS)
+        seen = motion.residual_mps / max(speed, SLOW_MPS)
         base = self.config.slip_sigma + min(seen, 1.0)
         share = base + self.config.slip_per_slope * np.abs([up[0], up[1], 0.0])
         return np.asarray(2.0 * share**2 * self.config.slip_length_m * speed * step_s)

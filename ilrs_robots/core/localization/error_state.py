@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_multiply
-from ilrs_robots.core.types import FloatArray
+from ilrs_robots.core.types import FloatArray, IntArray
 
 POSITION = slice(0, 3)
 ATTITUDE = slice(3, 6)
@@ -194,6 +194,10 @@ class AttitudeHistory:
         self._quats.append(quat_wxyz)
         while self._stamps_ns[0] < stamp_ns - self._span_ns:
             del self._stamps_ns[0], self._quats[0]
+
+    def restore(self, stamps_ns: IntArray, quats_wxyz: FloatArray) -> None:
+        """Take other attitudes in place of these: (K,) stamps that grow, (K, 4) quaternions."""
+        self._stamps_ns, self._quats = stamps_ns.tolist(), list(quats_wxyz)
 
     def replace_latest(self, quat_wxyz: FloatArray) -> None:
         """Turn the whole history by the rotation that takes the latest attitude to this one."""

@@ -39,6 +39,10 @@ class StampSequence:
         self._candidate_ns = 0
         self._count = 0
 
+    def go_on(self, stamp_ns: int) -> None:
+        """Note a stamp that somebody else has found to be the next."""
+        self.last_ns, self._count = stamp_ns, 0
+
     def take(self, stamp_ns: int) -> Order:
         """Judge a stamp; ``last_ns`` follows it unless it is refused."""
         last = self.last_ns

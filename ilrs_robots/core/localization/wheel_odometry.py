@@ -9,7 +9,7 @@ import numpy as np
 
 from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.errors import ConfigError
-from ilrs_robots.core.types import FloatArray, JointSample
+from ilrs_robots.core.types import FloatArray, IntArray, JointSample
 
 _ENCODER_JUMP_RAD = 0.5
 _RESTARTED_RAD = 1.0
@@ -84,7 +84,7 @@ class WheelOdometry:
                 f"wheels {list(wheel_names)} with {list(steer_names)} steered do not fit the "
                 f"kinematics of {count} wheels"
             )
-        self._kinematics = kinematics
+        self.kinematics = kinematics
         self._wheel_joints = [f"{name}_wheel" for name in wheel_names]
         self._steer_joints = [f"{name}_steer" for name in steered]
         self._standing_rps = standing_rps
@@ -103,7 +103,7 @@ class WheelOdometry:
         position = np.asarray(sample.position_rad, dtype=np.float64)
         velocity = np.asarray(sample.velocity_rps, dtype=np.float64)
         steer = np.zeros(len(wheels))
-        steer[self._kinematics.steered] = position[steers]
+        steer[self.kinematics.steered] = position[steers]
         moving = np.abs(velocity[wheels + steers])
         return WheelState(
             stamp_ns=sample.stamp_ns,
@@ -112,6 +112,35 @@ class WheelOdometry:
             speed_rps=velocity[wheels],
             standing=bool(moving.max() < self._standing_rps),
         )
+
+    def table(
+        self, names: tuple[str, ...], position_rad: FloatArray, velocity_rps: FloatArray
+    ) -> tuple[FloatArray, IntArray]:
+        """What ``state`` picks, of many samples at once.
+
+        Args:
+            names: joints of the columns.
+            position_rad: (J, M) positions.
+            velocity_rps: (J, M) speeds.
+
+        Returns:
+            (J, 3, wheels) steering angles, wheel positions and speeds, and (J,) whether the
+            vehicle stands: 1, 0, or -1 where a value is not finite or a joint is missing.
+        """
+        if names not in self._indices:
+            self._indices[names] = self._find(names)
+        found, count = self._indices[names], len(position_rad)
+        wheels_count = len(self._wheel_joints)
+        table, standing = np.zeros((count, 3, wheels_count)), np.full(count, -1, np.int64)
+        if found is None:
+            return table, standing
+        wheels, steers = found
+        table[:, 0, self.kinematics.steered] = position_rad[:, steers]
+        table[:, 1], table[:, 2] = position_rad[:, wheels], velocity_rps[:, wheels]
+        finite = np.isfinite(position_rad).all(axis=1) & np.isfinite(velocity_rps).all(axis=1)
+        moving = np.abs(velocity_rps[:, wheels + steers]).max(axis=1, initial=0.0)
+        standing[finite] = moving[finite] < self._standing_rps
+        return table, standing
 
     def motion(self, first: WheelState, second: WheelState, yaw_rate_rps: float) -> WheelMotion:
         """Motion from the first sample to the second.
@@ -131,7 +160,7 @@ class WheelOdometry:
             bad = (np.abs(turned) > self._max_wheel_rps * step_s + _ENCODER_JUMP_RAD) | restarted
         rate = np.where(bad, expected, turned) / step_s
         steer = 0.5 * (first.steer_rad + second.steer_rad)
-        vx, vy, residual = self._kinematics.forward_given_yaw_rate(
+        vx, vy, residual = self.kinematics.forward_given_yaw_rate(
             steer, rate, yaw_rate_rps, self._huber_mps
         )
         return WheelMotion(

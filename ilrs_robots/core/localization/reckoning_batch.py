@@ -153,7 +153,8 @@ class ReckoningBatch:
         return kernel.Mount(
             own._imu_axes, own._attitude._map_to_odom, own._attitude._star_to_base,
             kinematics.positions_xy_m.copy(), kinematics.radius_m, cfg.huber_mps,
-            cfg.gravity_mps2, cfg.gyro_noise_rps_sqrt_hz, cfg.gyro_bias_walk_rps_sqrt_s,
+            cfg.gravity_mps2, cfg.gyro_noise_rps_sqrt_hz, cfg.imu_averages, cfg.star_stamp_sigma_s,
+            cfg.gyro_bias_walk_rps_sqrt_s,
             cfg.standing_rate_rps, cfg.standing_after_s, cfg.standing_motion_rps,
             cfg.star_timeout_s, cfg.gravity_sigma_rad, cfg.gravity_window_s,
             cfg.gravity_tolerance, LEVEL_RATE_FACTOR * cfg.standing_rate_rps, cfg.max_gap_s,
@@ -280,8 +281,8 @@ def warm_up() -> None:
     found = kernel.Found(
         none, np.empty((0, 3)), np.empty((0, 4)), np.empty((0, 6)), np.empty((0, 6, 6)), none
     )
-    numbers = (1.0,) * 20
     mount = kernel.Mount(
-        np.eye(3), np.zeros(4), np.zeros(4), np.zeros((2, 2)), *numbers, HISTORY_NS
-    )
+        np.eye(3), np.zeros(4), np.zeros(4), np.zeros((2, 2)), 1.0, 1.0, 1.0, 1.0, True,
+        *(1.0,) * 17, history_ns=HISTORY_NS,
+    )  # fmt: skip
     kernel.run(mount, held, given, found, 0, 0)

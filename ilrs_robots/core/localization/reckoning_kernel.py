@@ -131,7 +131,8 @@ def _on_imu(mount: Mount, held: Held, values: FloatArray, stamp: int) -> bool:
 def _turn(mount: Mount, held: Held, rate: FloatArray, step_s: float) -> None:
     turn, step = np.empty(3), np.empty(4)
     for i in range(3):
-        turn[i] = (0.5 * (rate[i] + held.rate[i]) - held.bias[i]) * step_s
+        mean = rate[i] if mount.imu_averages else 0.5 * (rate[i] + held.rate[i])
+        turn[i] = (mean - held.bias[i]) * step_s
     rm.exponential(turn[0], turn[1], turn[2], step)
     rm.product(held.quat, step, held.quat)
     norm = 0.0
@@ -158,7 +159,7 @@ def _stand(mount: Mount, held: Held) -> None:
     if np.abs(held.rate).max() >= mount.standing_rate:
         return
     white = mount.gyro_noise**2 / max(held.step_s[0], 1e-4)
-    noise = mount.standing_motion**2 + white
+    noise = (mount.standing_motion**2 + white) * np.eye(3)
     residual, error = held.rate - held.bias, np.empty(9)
     rm.correct(held.covariance, np.eye(3), 6, residual, noise, np.inf, error)
     _take(held, error)
@@ -203,7 +204,8 @@ def _level(mount: Mount, held: Held, force: FloatArray, now: int) -> bool:
     x, y, z = axes[2, 0], axes[2, 1], axes[2, 2]
     block[0, 1], block[0, 2], block[1, 0] = -z, y, z
     block[1, 2], block[2, 0], block[2, 1] = -x, -y, x
-    return bool(_hold(mount, held, block, residual, mount.gravity_sigma))
+    noise = mount.gravity_sigma**2 * np.eye(3)
+    return bool(_hold(mount, held, block, residual, noise))
 
 
 # -- stars --------------------------------------------------------------------------------------
@@ -241,17 +243,23 @@ def _see(mount: Mount, held: Held, values: FloatArray, stamp: int) -> bool:
     for i in range(3):
         for j in range(3):
             residual[i] += R[i, j] * seen[j]
-    if not _hold(mount, held, np.eye(3), residual, values[4]):
+    noise = values[4] ** 2 * np.eye(3)
+    for i in range(3):
+        for j in range(3):
+            noise[i, j] += mount.star_stamp_sigma_s**2 * held.rate[i] * held.rate[j]
+    if not _hold(mount, held, np.eye(3), residual, noise):
         return False
     held.times[REJECTED] = 0
     return True
 
 
 @njit(cache=True, error_model="numpy")
-def _hold(mount: Mount, held: Held, block: FloatArray, residual: FloatArray, sigma: float) -> bool:
+def _hold(
+    mount: Mount, held: Held, block: FloatArray, residual: FloatArray, noise: FloatArray
+) -> bool:
     """Correct the attitude, and turn the history along with it."""
     error = np.empty(9)
-    if not rm.correct(held.covariance, block, 3, residual, sigma**2, mount.gate, error):
+    if not rm.correct(held.covariance, block, 3, residual, noise, mount.gate, error):
         return False
     _take(held, error)
     times = held.times

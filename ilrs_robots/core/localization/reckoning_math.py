@@ -158,7 +158,7 @@ def correct(
     block: FloatArray,
     first: int,
     residual: FloatArray,
-    noise: float,
+    noise: FloatArray,
     gate: float,
     error: FloatArray,
 ) -> bool:
@@ -173,8 +173,8 @@ def correct(
             for j in range(3):
                 cross[i, m] += covariance[i, first + j] * block[m, j]
     for m in range(3):
-        S[m, m] = noise
         for k in range(3):
+            S[m, k] = noise[m, k]
             for j in range(3):
                 S[m, k] += block[m, j] * cross[first + j, k]
     _inverse(S, inverse)
@@ -197,7 +197,7 @@ def correct(
 
 @njit(cache=True, error_model="numpy")
 def _joseph(
-    covariance: FloatArray, gain: FloatArray, block: FloatArray, first: int, noise: float
+    covariance: FloatArray, gain: FloatArray, block: FloatArray, first: int, noise: FloatArray
 ) -> None:
     """Covariance after a correction in Joseph's form, made symmetric."""
     keep, half, whole = np.eye(9), np.empty((9, 9)), np.empty((9, 9))
@@ -216,7 +216,8 @@ def _joseph(
             for j in range(9):
                 whole[i, k] += half[i, j] * keep[k, j]
             for m in range(3):
-                whole[i, k] += gain[i, m] * noise * gain[k, m]
+                for n in range(3):
+                    whole[i, k] += gain[i, m] * noise[m, n] * gain[k, n]
     for i in range(9):
         for k in range(9):
             covariance[i, k] = 0.5 * (whole[i, k] + whole[k, i])

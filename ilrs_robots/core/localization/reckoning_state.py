@@ -34,6 +34,8 @@ class Mount(NamedTuple):
     huber_mps: float
     gravity_mps2: float
     gyro_noise: float
+    imu_averages: bool
+    star_stamp_sigma_s: float
     bias_walk: float
     standing_rate: float
     standing_after_s: float

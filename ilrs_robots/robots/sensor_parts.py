@@ -85,6 +85,9 @@ class ImuConfig(MountConfig):
         doc="accelerometer noise density", unit="m/s2/sqrt(Hz)", low=0.0
     )
     accel_bias_mps2: float = param(doc="accelerometer bias, one sigma", unit="m/s2", low=0.0)
+    averages: bool = param(
+        True, doc="its values are means since its last sample, as those of units that integrate"
+    )
 
     def __post_init__(self) -> None:
         """Check ranges."""

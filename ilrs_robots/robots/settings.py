@@ -81,6 +81,7 @@ def dead_reckoning_config_of(model: RobotModel) -> DeadReckoningConfig:
         imu_rpy_rad=model.imu.rpy_rad,
         star_tracker_rpy_rad=model.star_tracker.rpy_rad,
         gyro_noise_rps_sqrt_hz=model.imu.gyro_noise_rps_sqrt_hz,
+        imu_averages=model.imu.averages,
         max_wheel_rps=wheels.max_speed_rps,
         expected_slip_per_slope=wheels.slip_per_slope,
     )

@@ -215,6 +215,43 @@ def test_one_wild_star_answer_is_refused_and_a_lasting_one_believed() -> None:
     assert rpy_from_quat(estimate.quat_wxyz)[2] == pytest.approx(0.3, abs=0.01)
 
 
+def rocking_drive(followed: DeadReckoning, seconds: int = 40) -> float:
+    """Rocks as on rough ground, with a gyro that gives means; gives the rms of the attitude."""
+    rng, quat, sigma = np.random.default_rng(4), np.array([1.0, 0.0, 0.0, 0.0]), 3.5e-4
+    followed.reset(np.zeros(3), quat, 0)
+    errors = []
+    for tick in range(1, 50 * seconds + 1):
+        before = quat
+        for k in range(10):
+            t = (tick - 1 + (k + 0.5) / 10) / 50
+            rate = np.array([0.12 * np.sin(5.0 * t), 0.1 * np.cos(3.7 * t), 0.03 * np.sin(t)])
+            quat = quat_multiply(quat, quat_exp(rate / 500))
+        mean = quat_log(quat_multiply(quat_conjugate(before), quat)) * 50
+        stamp = tick * S // 50
+        followed.on_imu(ImuSample(stamp, mean, rotation_matrix(quat).T @ GRAVITY))
+        if tick % 50 == 17:
+            seen = quat_multiply(quat, quat_exp(rng.normal(0.0, sigma, 3)))
+            followed.on_attitude(AttitudeSample(stamp, seen, sigma))
+            error = quat_log(quat_multiply(quat_conjugate(quat), followed.quat_wxyz))
+            errors.append(np.linalg.norm(error))
+    return float(np.sqrt(np.mean(np.square(errors[10:]))))
+
+
+def test_stars_are_not_refused_while_the_vehicle_rocks() -> None:
+    noise = {"gyro_noise_rps_sqrt_hz": 2e-5}
+    followed = estimator(imu_averages=True, **noise)
+    assert rocking_drive(followed) < 3e-4
+    assert followed.refused["attitude_gate"] == 0
+    # a unit whose kind is not known: its stamps are doubted by so much
+    doubting = estimator(star_stamp_sigma_s=0.01, **noise)
+    rocking_drive(doubting)
+    assert doubting.refused["attitude_gate"] <= 1
+    # means that are taken for values at the stamp leave the attitude half a period behind
+    behind = estimator(star_stamp_sigma_s=0.0, **noise)
+    rocking_drive(behind)
+    assert behind.refused["attitude_gate"] > 8
+
+
 def test_late_star_answer_corrects_what_it_saw_then() -> None:
     def turning(_: float) -> tuple[float, np.ndarray]:
         return 0.0, np.array([0.0, 0.0, 0.3])

@@ -93,7 +93,10 @@ class AttitudeEstimator:
         self._star_ns = self._force_ns = self._pending = None
 
     def turn(self, stamp_ns: int, rate_rps: FloatArray, gap: bool = False) -> None:
-        """Turn up to a stamp by the mean of the last rate and this one.
+        """Turn up to a stamp: by this rate where it is a mean, else by that of the last two.
+
+        To take the mean of two means would leave the attitude half a period behind, which
+        rocking over rough ground shows to a star tracker as an error of several sigma.
 
         Args:
             stamp_ns: nanoseconds.
@@ -105,7 +108,9 @@ class AttitudeEstimator:
             self.history.add(stamp_ns, self._state.quat_wxyz)
         elif stamp_ns > self.stamp_ns:
             step_s = (stamp_ns - self.stamp_ns) * _NS
-            mean = rate_rps if self.rate_rps is None else 0.5 * (rate_rps + self.rate_rps)
+            mean = rate_rps
+            if self.rate_rps is not None and not self._config.imu_averages:
+                mean = 0.5 * (rate_rps + self.rate_rps)
             if gap:
                 mean, step_s = self._state.bias_rps, min(step_s, _LONGEST_GAP_S)
             else:
@@ -158,7 +163,8 @@ class AttitudeEstimator:
         predicted = axes[2]
         jacobian = np.zeros((3, 9))
         jacobian[:, ATTITUDE] = skew(predicted)
-        self._correct("gravity", jacobian, up - predicted, config.gravity_sigma_rad)
+        noise = config.gravity_sigma_rad**2 * np.eye(3)
+        self._correct("gravity", jacobian, up - predicted, noise)
 
     def on_stars(self, sample: AttitudeSample) -> None:
         """Correct by a star tracker, as soon as the gyro reaches its stamp."""
@@ -193,7 +199,11 @@ class AttitudeEstimator:
         jacobian = np.zeros((3, 9))
         jacobian[:, ATTITUDE] = np.eye(3)
         residual = rotation_matrix(to_now) @ difference
-        if self._correct("attitude", jacobian, residual, sample.sigma_rad):
+        noise = sample.sigma_rad**2 * np.eye(3)
+        if self.rate_rps is not None:  # what a stamp that is off by a little makes of a turn
+            slip = self._config.star_stamp_sigma_s * self.rate_rps
+            noise += np.outer(slip, slip)
+        if self._correct("attitude", jacobian, residual, noise):
             self._rejected = 0
             return
         self._rejected += 1
@@ -202,9 +212,8 @@ class AttitudeEstimator:
             self._state.covariance[ATTITUDE, ATTITUDE] += spread**2 * np.eye(3)
 
     def _correct(
-        self, what: str, jacobian: FloatArray, residual: FloatArray, sigma_rad: float
+        self, what: str, jacobian: FloatArray, residual: FloatArray, noise: FloatArray
     ) -> bool:
-        noise = sigma_rad**2 * np.eye(3)
         if not self._state.correct(jacobian, residual, noise, _CHI2_3_999):
             self._refused[f"{what}_gate"] += 1
             return False

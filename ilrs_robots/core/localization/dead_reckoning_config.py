@@ -31,6 +31,12 @@ class DeadReckoningConfig:
     gyro_bias_walk_rps_sqrt_s: float = param(
         1e-8, doc="random walk of the gyro bias", unit="rad/s/sqrt(s)", low=0.0, high=1.0
     )
+    imu_averages: bool = param(
+        False, doc="an IMU's rate is the mean since its last sample; otherwise that at its stamp"
+    )
+    star_stamp_sigma_s: float = param(
+        0.003, doc="stamps of gyro and star tracker fit this well", unit="s", low=0.0, high=1.0
+    )
     initial_attitude_sigma_rad: float = param(
         0.01, doc="attitude at start", unit="rad", low=1e-6, high=1.0
     )

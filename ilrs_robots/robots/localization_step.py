@@ -12,6 +12,7 @@ from ilrs_robots.core.localization.dead_reckoning import (
     DeadReckoning,
     DeadReckoningConfig,
 )
+from ilrs_robots.core.localization.inertial_odometry import InertialOdometry
 from ilrs_robots.core.localization.reckoning_batch import Advance, ReckoningBatch, SampleBatch
 from ilrs_robots.core.localization.resumption import Resumption
 from ilrs_robots.core.localization.wheel_odometry import WheelState
@@ -28,6 +29,7 @@ from ilrs_robots.robots.settings import kinematics_of
 STANDING_FORCE_TOLERANCE: Final = 0.1
 """Relative deviation from gravity up to which a specific force shows where down is."""
 
+_BIASES: Final = ("gyro_bias_rps", "accel_bias_mps2")
 _WHEEL_VALUES: Final = ("steer_rad", "turned_rad", "speed_rps")
 
 
@@ -58,17 +60,19 @@ class LocalizationStep:
         self.robot = robot
         self.restarts = 0
         self._restart_at = restart_at
-        wheels = require_rover(model, "wheel odometry").wheels
-        self._filter = DeadReckoning(
-            cfg,
-            kinematics_of(model),
-            wheel_names=wheels.names,
-            steer_names=wheels.steered,
-        )
-        self._batch = ReckoningBatch(self._filter)
+        self._filter: DeadReckoning | InertialOdometry = self._make_filter(model, cfg)
+        self._batch: ReckoningBatch | None = None
+        if isinstance(self._filter, DeadReckoning):
+            self._batch = ReckoningBatch(self._filter)
         self._R_base_imu = se3.from_rpy(np.zeros(3), model.imu.rpy_rad)[:3, :3]
         self.T_map_odom: FloatArray = np.eye(4)
         self.started = False
+
+    def _make_filter(
+        self, model: RobotModel, cfg: DeadReckoningConfig
+    ) -> DeadReckoning | InertialOdometry:
+        wheels = require_rover(model, "wheel odometry").wheels
+        return DeadReckoning(cfg, kinematics_of(model), wheels.names, wheels.steered)
 
     def start(
         self, T_map_base: FloatArray, stamp_ns: int, T_map_odom: FloatArray | None = None
@@ -83,10 +87,10 @@ class LocalizationStep:
         position, quat = se3.split_transform(T_map_base)
         if T_map_odom is None:
             T_map_odom = se3.make_transform(position, np.array([1.0, 0.0, 0.0, 0.0]))
-        self.T_map_odom = T_map_odom
         position, quat = se3.split_transform(se3.invert(T_map_odom) @ T_map_base)
         yaw_rad = se3.yaw_of(se3.split_transform(T_map_odom)[1])
         self._filter.reset(position, quat, stamp_ns, yaw_rad)
+        self.T_map_odom = T_map_odom
         self.started = True
 
     def start_level(
@@ -125,6 +129,9 @@ class LocalizationStep:
             "odom_base": T_odom_base.tolist(),
             "position_covariance_m2": known.position_covariance_m2.tolist(),
         }
+        for name in _BIASES:
+            if getattr(known, name) is not None:
+                kept[name] = getattr(known, name).tolist()
         if known.wheels is not None:
             kept |= {name: getattr(known.wheels, name).tolist() for name in _WHEEL_VALUES}
             kept["wheels_ns"] = known.wheels.stamp_ns
@@ -148,7 +155,8 @@ class LocalizationStep:
             raise ValueError(f"position_covariance_m2 = {spread}: expected (3, 3) finite numbers")
         wheels = _wheels_of(memory, len(self._filter.wheel_names))
         yaw_rad = se3.yaw_of(se3.split_transform(T_map_odom)[1])
-        known = Resumption(*se3.split_transform(T_odom_base), wheels, spread)
+        biases = [_bias_of(memory, name) for name in _BIASES]
+        known = Resumption(*se3.split_transform(T_odom_base), wheels, spread, *biases)
         self._filter.resume(known, stamp_ns, yaw_rad)
         self.T_map_odom = T_map_odom
         self.started = True
@@ -170,9 +178,12 @@ class LocalizationStep:
         """Advance the position; None while there is not enough to do so."""
         return self._filter.on_joints(sample)
 
-    def advance(self, batch: SampleBatch, first: int, last: int) -> Advance:
-        """Take ordinary samples of a batch from ``first`` to below ``last``; see ``Advance``."""
-        return self._batch.advance(batch, first, last)
+    def advance(self, batch: SampleBatch, first: int, last: int) -> Advance | None:
+        """Take ordinary samples of a batch from ``first`` to below ``last``; see ``Advance``.
+
+        None where the filter in use takes samples one by one.
+        """
+        return None if self._batch is None else self._batch.advance(batch, first, last)
 
     def relocate(self, T_map_base: FloatArray) -> bool:
         """Move ``map -> odom`` so that the robot stands at a pose in ``map``.
@@ -208,6 +219,20 @@ class LocalizationStep:
     def counters(self) -> dict[str, int]:
         """Refused measurements by reason."""
         return dict(self._filter.refused)
+
+
+def _bias_of(memory: Mapping[str, Any], name: str) -> FloatArray | None:
+    """A bias that a memory tells of, None where it does not.
+
+    Raises:
+        ValueError: not three finite values.
+    """
+    if name not in memory:
+        return None
+    bias = np.array(memory[name], dtype=np.float64)
+    if bias.shape != (3,) or not np.isfinite(bias).all():
+        raise ValueError(f"{name} = {bias}: expected 3 finite numbers")
+    return bias
 
 
 def _wheels_of(memory: Mapping[str, Any], count: int) -> WheelState | None:

@@ -16,6 +16,7 @@ from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.control.tracker import TrackerConfig
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
+from ilrs_robots.core.localization.filter_config import FilterConfig
 from ilrs_robots.core.mapping.elevation_map import ElevationMapConfig
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.mapping.sensor_noise import SensorNoise
@@ -84,6 +85,16 @@ def dead_reckoning_config_of(model: RobotModel) -> DeadReckoningConfig:
         imu_averages=model.imu.averages,
         max_wheel_rps=wheels.max_speed_rps,
         expected_slip_per_slope=wheels.slip_per_slope,
+    )
+
+
+def filter_config_of(model: RobotModel) -> FilterConfig:
+    """The error-state filter's defaults with place and noise of a vehicle's IMU."""
+    imu = model.imu
+    return FilterConfig(
+        imu_position_m=imu.position_m,
+        accel_noise_mps2_sqrt_hz=imu.accel_noise_mps2_sqrt_hz,
+        accel_bias_sigma_mps2=imu.accel_bias_mps2,
     )
 
 

@@ -57,6 +57,43 @@ def _approach(value, wanted, faster, slower):  # type: ignore[no-untyped-def]  #
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
+def _driven(table, v, k, want_v, want_k):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Speed and curvature after a step.
+
+    Wheels are turned at their rate; while they point elsewhere the drive is slow.
+    """
+    dt = table.step_s
+    astray = table.steer_arm * abs(want_k - k)
+    share = (_ASTRAY_RAD - astray) / (_ASTRAY_RAD - _ALIGNED_RAD)
+    share = min(max(share, 0.0), 1.0)
+    k += min(max(want_k - k, -table.k_rate * dt), table.k_rate * dt)
+    limit = table.max_w / max(abs(k), 1e-6)
+    return _approach(v, share * min(want_v, limit), table.accel * dt, table.decel * dt), k
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def _beside(points, tangents, wanted, near, table, x, y, cos, sin, ground_v):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The path's point that is nearest now, and the cost per second of not being on it."""
+    last = points.shape[0] - 1
+    dx, dy = x - points[near, 0], y - points[near, 1]
+    away = dx * dx + dy * dy
+    while near < last:
+        ex, ey = x - points[near + 1, 0], y - points[near + 1, 1]
+        farther = ex * ex + ey * ey
+        if farther > away:
+            break
+        near, away, dx, dy = near + 1, farther, ex, ey
+    tx, ty = tangents[near, 0], tangents[near, 1]
+    lateral = tx * dy - ty * dx
+    if near == last:
+        lateral = math.sqrt(away)
+    short = (wanted[near] - ground_v) / table.max_v
+    cost = table.w_lateral * lateral * lateral
+    cost += table.w_heading * (1.0 - (cos * tx + sin * ty))
+    return near, cost + (table.w_speed if short > 0.0 else table.w_fast) * short * short
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def rollout(start, controls, table, discs, footing, terrain, path, first, held, trace):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Cost of one motion.
 
@@ -75,21 +112,14 @@ def rollout(start, controls, table, discs, footing, terrain, path, first, held, 
     level, along, across, belly = 0.0, held[3], held[4], 1e3
     tilt, since = held[1], 0.0
     near = first
-    last = points.shape[0] - 1
-    steps = controls.shape[0]
+    last, steps = points.shape[0] - 1, controls.shape[0]
     before_v, before_k = start[3], start[4]
     for t in range(steps):
         want_v, want_k = controls[t, 0], controls[t, 1]
         dv, dk = (want_v - before_v) / table.max_v, want_k - before_k
         cost += table.w_effort * (dv * dv + dk * dk)
         before_v, before_k = want_v, want_k
-        # Wheels are turned at their rate; while they point elsewhere the drive is slow.
-        astray = table.steer_arm * abs(want_k - k)
-        share = (_ASTRAY_RAD - astray) / (_ASTRAY_RAD - _ALIGNED_RAD)
-        share = min(max(share, 0.0), 1.0)
-        k += min(max(want_k - k, -table.k_rate * dt), table.k_rate * dt)
-        limit = table.max_w / max(abs(k), 1e-6)
-        v = _approach(v, share * min(want_v, limit), table.accel * dt, table.decel * dt)
+        v, k = _driven(table, v, k, want_v, want_k)
         # Slip: the wheels' way along the ground, its horizontal part, and the drift downhill.
         flat = 1.0 / math.sqrt(1.0 + along * along)
         ground_v = v * max(1.0 - table.slip * along * flat, 0.0) * flat
@@ -113,8 +143,7 @@ def rollout(start, controls, table, discs, footing, terrain, path, first, held, 
                 belly = belly_gap(peak, n, x, y, cos, sin, level, along, across)
         if trace.shape[0] > t:
             trace[t, 0], trace[t, 1], trace[t, 2] = x, y, start[2] + turned
-            trace[t, 3], trace[t, 4], trace[t, 5] = v, across, along
-            trace[t, 6] = belly
+            trace[t, 3], trace[t, 4], trace[t, 5], trace[t, 6] = v, across, along, belly
         if (
             gap < min(0.0, held[0] - _WORSE)
             or tilt > max(1.0, held[1] + _WORSE)
@@ -125,23 +154,8 @@ def rollout(start, controls, table, discs, footing, terrain, path, first, held, 
         if gap < _FAR * table.near:
             cost += dt * table.w_near * math.exp(-max(gap, 0.0) / table.near)
         cost += dt * table.w_attitude * tilt * tilt
-        # Where the path is.
-        dx, dy = x - points[near, 0], y - points[near, 1]
-        away = dx * dx + dy * dy
-        while near < last:
-            ex, ey = x - points[near + 1, 0], y - points[near + 1, 1]
-            farther = ex * ex + ey * ey
-            if farther > away:
-                break
-            near, away, dx, dy = near + 1, farther, ex, ey
-        tx, ty = tangents[near, 0], tangents[near, 1]
-        lateral = tx * dy - ty * dx
-        if near == last:
-            lateral = math.sqrt(away)
-        cost += dt * table.w_lateral * lateral * lateral
-        cost += dt * table.w_heading * (1.0 - (cos * tx + sin * ty))
-        short = (wanted[near] - ground_v) / table.max_v
-        cost += dt * (table.w_speed if short > 0.0 else table.w_fast) * short * short
+        near, beside = _beside(points, tangents, wanted, near, table, x, y, cos, sin, ground_v)
+        cost += dt * beside
     gained = path.along[near] + min(
         (x - points[near, 0]) * tangents[near, 0] + (y - points[near, 1]) * tangents[near, 1],
         0.0 if near == last else 1e3,

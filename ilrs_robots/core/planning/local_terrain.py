@@ -102,7 +102,7 @@ def clearance_of(cost: Float32Array, resolution_m: float, lethal_cost: float) ->
     """Distance of each cell's centre from the edge of the nearest closed cell.
 
     Args:
-        cost: (rows, cols) float32, closed from ``lethal_cost`` on; NaN is closed.
+        cost: (rows, cols) float32, 0 to 1, closed from ``lethal_cost`` on; NaN is closed.
         resolution_m: cell size.
         lethal_cost: cost from which a cell is closed.
 

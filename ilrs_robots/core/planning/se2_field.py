@@ -73,6 +73,16 @@ def sift_down(keys, nodes, count):  # type: ignore[no-untyped-def]  # pragma: no
     keys[at], nodes[at] = key, node
 
 
+@njit(cache=True)
+def _with_room(keys, nodes, queued):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """A heap that takes one entry more."""
+    if queued < keys.size:
+        return keys, nodes
+    return np.concatenate((keys, np.empty_like(keys))), np.concatenate(
+        (nodes, np.empty_like(nodes))
+    )
+
+
 @njit(cache=True, error_model="numpy")
 def _repair(factor, width, changed, goal, steps, label, came, void):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Take back what leads through ``changed`` cells and fill it again; how many cells."""
@@ -112,9 +122,7 @@ def _repair(factor, width, changed, goal, steps, label, came, void):  # type: ig
                     best, step = reach, k
         if step >= 0:
             label[node], came[node] = best, step
-            if queued == keys.size:
-                keys = np.concatenate((keys, np.empty_like(keys)))
-                nodes = np.concatenate((nodes, np.empty_like(nodes)))
+            keys, nodes = _with_room(keys, nodes, queued)
             keys[queued], nodes[queued] = best, node
             sift_up(keys, nodes, queued)
             queued += 1
@@ -132,9 +140,7 @@ def _repair(factor, width, changed, goal, steps, label, came, void):  # type: ig
             reach = own + _edge(factor, node, k, offset, side_a, side_b)
             if reach < label[other]:
                 label[other], came[other] = reach, k
-                if queued == keys.size:
-                    keys = np.concatenate((keys, np.empty_like(keys)))
-                    nodes = np.concatenate((nodes, np.empty_like(nodes)))
+                keys, nodes = _with_room(keys, nodes, queued)
                 keys[queued], nodes[queued] = reach, other
                 sift_up(keys, nodes, queued)
                 queued += 1

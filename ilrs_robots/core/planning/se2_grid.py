@@ -1,4 +1,4 @@
-"""The coarse grid under SE(2) planning: what a cell costs at least, and what is left from a place."""
+"""The coarse grid under SE(2) planning: what a cell costs at least, what is left from it."""
 
 from __future__ import annotations
 

@@ -120,118 +120,139 @@ def _shot(x, y, yaw, goal, terrain, table, discs, footing, least_gap):  # type: 
 
 
 @njit(cache=True, error_model="numpy")
+def _pool(size):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Room for poses with parents and moves, for a heap of them, and slots to find them by key."""
+    slots = 1
+    while slots < 2 * size:
+        slots *= 2
+    poses = np.empty((size, 4), np.float64)
+    family = np.empty((size, 2), np.int32)
+    keys, nodes = np.empty(2 * size, np.float32), np.empty(2 * size, np.int32)
+    return poses, family, keys, nodes, np.full(slots, -1, np.int64), np.empty(slots, np.int32)
+
+
+@njit(cache=True, error_model="numpy")
+def _slot(slot_key, table, x, y, heading):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Key of a pose and the slot that holds it or will."""
+    key = int(np.floor(x / table.cell)) * _ROWS + int(np.floor(y / table.cell))
+    key = key * table.headings + heading
+    last = slot_key.shape[0] - 1
+    slot = (key * _MIX >> 20) & last
+    while slot_key[slot] != -1 and slot_key[slot] != key:
+        slot = (slot + 1) & last
+    return key, slot
+
+
+@njit(cache=True)
+def _put(poses, family, n, pose, parent, move):  # type: ignore[no-untyped-def]  # pragma: no cover
+    poses[n, 0], poses[n, 1], poses[n, 2], poses[n, 3] = pose
+    family[n, 0], family[n, 1] = parent, move
+
+
+@njit(cache=True)
+def _push(keys, nodes, queued, rank, node):  # type: ignore[no-untyped-def]  # pragma: no cover
+    keys[queued], nodes[queued] = rank, node
+    sift_up(keys, nodes, queued)
+    return queued + 1
+
+
+@njit(cache=True)
+def _drop(keys, nodes, queued):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Take the first entry out; how many are left."""
+    queued -= 1
+    keys[0], nodes[0] = keys[queued], nodes[queued]
+    sift_down(keys, nodes, queued)
+    return queued
+
+
+@njit(cache=True, error_model="numpy")
+def _along(  # type: ignore[no-untyped-def]  # pragma: no cover
+    table, nums, known, layer, clearance, elevation, peak, arms, wheels, weights,
+    way, count, x, y, cos, sin, least_gap,
+):  # fmt: skip
+    """Mean cost of a metre along the samples of a move; infinite where one is closed."""
+    total = 0.0
+    for n in range(count):
+        ox, oy = way[n, 0], way[n, 1]
+        ca, sa = math.cos(way[n, 2]), math.sin(way[n, 2])
+        total += price(
+            table, nums, known, layer, clearance, elevation, peak, arms, wheels, weights,
+            x + cos * ox - sin * oy, y + sin * ox + cos * oy,
+            cos * ca - sin * sa, sin * ca + cos * sa, least_gap,
+        )  # fmt: skip
+        if total == np.inf:
+            return np.inf
+    return total / count
+
+
+@njit(cache=True, error_model="numpy")
 def search(start, goal, terrain, table, moves, discs, footing, label, place):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Poses from start to goal.
 
     ``label`` is the padded field, ``place`` its cell's metres per unit, origin x, y and cell size.
 
-    Returns the pool of poses (N, 4) x, y, cost, heading; their parents and moves; the last one on
-    the way, whether the goal is reached from it, and the cost.
+    Returns the pool of poses (N, 4) x, y, cost, heading; their parents and moves (N, 2); the last
+    one on the way, whether the goal is reached from it, the cost, and how many poses there are.
     """
     layer, clearance, peak = terrain.cost, terrain.clearance, terrain.peak
     elevation, wheels, weights = terrain.heights.elevation, footing.wheels, footing.weights
     arms, known, nums = discs.along, terrain.known, numbers(terrain, discs, footing)
-    size = table.max_nodes
-    poses = np.empty((size, 4), np.float64)
-    parent, by = np.empty(size, np.int32), np.empty(size, np.int32)
-    heap_keys, heap_nodes = np.empty(2 * size, np.float32), np.empty(2 * size, np.int32)
-    slots = 1
-    while slots < 2 * size:
-        slots *= 2
-    slot_key = np.full(slots, -1, np.int64)
-    slot_node = np.empty(slots, np.int32)
+    poses, family, keys, heap, slot_key, slot_node = _pool(table.max_nodes)
     part = _TAU / table.headings
-    unit, x0, y0, res = place[0], place[1], place[2], place[3]
-    turn_cos, turn_sin = np.empty(table.headings), np.empty(table.headings)
-    for h in range(table.headings):
-        turn_cos[h] = math.cos(start[2] + h * part)
-        turn_sin[h] = math.sin(start[2] + h * part)
+    unit, x0, y0, res = place
     loose = start_gap(start, terrain, table, discs, footing)
-    poses[0, 0], poses[0, 1], poses[0, 2], poses[0, 3] = start[0], start[1], 0.0, 0.0
-    parent[0], by[0] = -1, -1
-    nodes, queued = 1, 1
-    closest, closest_h = 0, bound(label, unit, x0, y0, res, start[0], start[1])
-    heap_keys[0], heap_nodes[0] = closest_h * table.greed, 0
+    _put(poses, family, 0, (start[0], start[1], 0.0, 0.0), -1, -1)
+    nodes, closest = 1, 0
+    closest_h = bound(label, unit, x0, y0, res, start[0], start[1])
+    queued = _push(keys, heap, 0, closest_h * table.greed, 0)
     goal_cost, goal_from = np.inf, -1
     while queued > 0:
-        node = heap_nodes[0]
-        rank = heap_keys[0]
-        queued -= 1
-        heap_keys[0], heap_nodes[0] = heap_keys[queued], heap_nodes[queued]
-        sift_down(heap_keys, heap_nodes, queued)
+        node = heap[0]
+        queued = _drop(keys, heap, queued)
         if node == _GOAL:
-            if rank > goal_cost + 1e-3:
-                continue
-            return poses, parent, by, goal_from, True, goal_cost, nodes
+            return poses, family, goal_from, True, goal_cost, nodes
         x, y, cost = poses[node, 0], poses[node, 1], poses[node, 2]
         heading = int(poses[node, 3])
-        key = (int(np.floor((x - x0) / table.cell)) * _ROWS
-               + int(np.floor((y - y0) / table.cell))) * table.headings + heading  # fmt: skip
-        slot = (key * _MIX >> 20) & (slots - 1)
-        while slot_key[slot] != -1 and slot_key[slot] != key:
-            slot = (slot + 1) & (slots - 1)
+        key, slot = _slot(slot_key, table, x - x0, y - y0, heading)
         if slot_key[slot] == key and slot_node[slot] != node:
             continue
         within = (x - start[0]) ** 2 + (y - start[1]) ** 2 <= table.escape**2
         least_gap = loose if within else table.margin
+        yaw = start[2] + heading * part
         if (x - goal[0]) ** 2 + (y - goal[1]) ** 2 <= table.shot**2:
-            yaw = start[2] + heading * part
             shot = cost + _shot(x, y, yaw, goal, terrain, table, discs, footing, least_gap)
             if shot < goal_cost:
                 goal_cost, goal_from = shot, node
-                heap_keys[queued], heap_nodes[queued] = shot, _GOAL
-                sift_up(heap_keys, heap_nodes, queued)
-                queued += 1
-        cos, sin = turn_cos[heading], turn_sin[heading]
+                queued = _push(keys, heap, queued, shot, _GOAL)
+        cos, sin = math.cos(yaw), math.sin(yaw)
         for m in range(moves.turn.shape[0]):
-            total, px, py = cost + moves.extra[m], x, y
+            count = moves.samples[m]
             turned = (heading + moves.turn[m]) % table.headings
-            end = moves.samples[m] - 1
-            ex, ey = moves.place[m, end, 0], moves.place[m, end, 1]
-            ex, ey = x + cos * ex - sin * ey, y + sin * ex + cos * ey
-            key = (int(np.floor((ex - x0) / table.cell)) * _ROWS
-                   + int(np.floor((ey - y0) / table.cell))) * table.headings + turned  # fmt: skip
-            slot = (key * _MIX >> 20) & (slots - 1)
-            while slot_key[slot] != -1 and slot_key[slot] != key:
-                slot = (slot + 1) & (slots - 1)
-            known_cost = poses[slot_node[slot], 2] if slot_key[slot] == key else np.inf
-            least = total + moves.step[m] * moves.samples[m] * moves.factor[m]
-            if least >= known_cost or least >= goal_cost:
+            ox, oy = moves.place[m, count - 1, 0], moves.place[m, count - 1, 1]
+            px, py = x + cos * ox - sin * oy, y + sin * ox + cos * oy
+            key, slot = _slot(slot_key, table, px - x0, py - y0, turned)
+            best = poses[slot_node[slot], 2] if slot_key[slot] == key else np.inf
+            best = min(best, goal_cost) - cost - moves.extra[m]
+            way = moves.step[m] * count * moves.factor[m]
+            ahead = bound(label, unit, x0, y0, res, px, py)
+            if way >= best or ahead == np.inf:
                 continue
-            ahead = bound(label, unit, x0, y0, res, ex, ey)
-            if ahead == np.inf:
+            metre = _along(
+                table, nums, known, layer, clearance, elevation, peak, arms, wheels, weights,
+                moves.place[m], count, x, y, cos, sin, least_gap,
+            )  # fmt: skip
+            if metre == np.inf or metre * way >= best:
                 continue
-            for n in range(moves.samples[m]):
-                ox, oy, angle = moves.place[m, n, 0], moves.place[m, n, 1], moves.place[m, n, 2]
-                px, py = x + cos * ox - sin * oy, y + sin * ox + cos * oy
-                if n == moves.samples[m] - 1:
-                    c, s = turn_cos[turned], turn_sin[turned]
-                else:
-                    ca, sa = math.cos(angle), math.sin(angle)
-                    c, s = cos * ca - sin * sa, sin * ca + cos * sa
-                metre = price(
-                    table, nums, known, layer, clearance, elevation, peak, arms, wheels, weights,
-                    px, py, c, s, least_gap,
-                )  # fmt: skip
-                if metre == np.inf:
-                    total = np.inf
-                    break
-                total += metre * moves.step[m] * moves.factor[m]
-            if not (total < goal_cost and total < known_cost):
-                continue
-            if nodes == size:
-                return poses, parent, by, closest, False, np.inf, nodes
+            if nodes == table.max_nodes:
+                return poses, family, closest, False, np.inf, nodes
+            total = cost + moves.extra[m] + metre * way
             slot_key[slot], slot_node[slot] = key, nodes
-            poses[nodes, 0], poses[nodes, 1] = px, py
-            poses[nodes, 2], poses[nodes, 3] = total, turned
-            parent[nodes], by[nodes] = node, m
-            heap_keys[queued], heap_nodes[queued] = total + table.greed * ahead, nodes
-            sift_up(heap_keys, heap_nodes, queued)
-            queued += 1
+            _put(poses, family, nodes, (px, py, total, turned), node, m)
+            queued = _push(keys, heap, queued, total + table.greed * ahead, nodes)
             if ahead < closest_h:
                 closest, closest_h = nodes, ahead
             nodes += 1
-    return poses, parent, by, closest, False, np.inf, nodes
+    return poses, family, closest, False, np.inf, nodes
 
 
 @njit(cache=True, error_model="numpy")

@@ -12,6 +12,7 @@ import math
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.planning import se2_field, se2_grid, se2_kernels
@@ -174,9 +175,9 @@ class Se2Planner:
     def _bound(self, label: Float32Array, coarse: GridSpec, poses: FloatArray) -> FloatArray:
         return np.asarray(se2_grid.bounds(label, self._place(coarse), np.ascontiguousarray(poses)))
 
-    def _place(self, coarse: GridSpec) -> FloatArray:
+    def _place(self, coarse: GridSpec) -> tuple[float, float, float, float]:
         res = coarse.resolution_m
-        return np.array([res, coarse.origin_x_m, coarse.origin_y_m, res])
+        return res, coarse.origin_x_m, coarse.origin_y_m, res
 
     def _way_cost(self, terrain: LocalTerrain, path: Se2Path) -> FloatArray:
         left: FloatArray = se2_kernels.way_cost(
@@ -225,11 +226,11 @@ class Se2Planner:
         goal: Pose,
         note: str,
     ) -> Se2Path:
-        pool, parent, by, last, reached, cost, count = se2_kernels.search(
+        pool, family, last, reached, cost, count = se2_kernels.search(
             np.array(start), np.array(goal), terrain.table, self._table, self._moves,
             self.discs, self._footing, label, self._place(coarse),
         )  # fmt: skip
-        poses, reverse = self._trace(pool, parent, by, int(last), start)
+        poses, reverse = self._trace(pool, family, int(last), start)
         if reached:
             ends = straight_to(poses[-1], goal, self.config.sample_m)
             poses = np.concatenate((poses, ends))
@@ -250,20 +251,19 @@ class Se2Planner:
     def _trace(
         self,
         pool: FloatArray,
-        parent: FloatArray,
-        by: FloatArray,
+        family: NDArray[np.int32],
         last: int,
         start: Pose,
     ) -> tuple[FloatArray, BoolArray]:
         """Every sample on the way to a pose of the pool."""
         chain, moves = [last], self._moves
-        while parent[chain[-1]] >= 0:
-            chain.append(int(parent[chain[-1]]))
+        while family[chain[-1], 0] >= 0:
+            chain.append(int(family[chain[-1], 0]))
         chain.reverse()
         part = 2.0 * math.pi / self.config.headings
         parts, back = [np.array([start], dtype=np.float64)], [np.zeros(1, np.bool_)]
         for node, following in pairwise(chain):
-            move = by[following]
+            move = family[following, 1]
             local = moves.place[move, : moves.samples[move]]
             yaw = start[2] + pool[node, 3] * part
             c, s = math.cos(yaw), math.sin(yaw)

@@ -25,6 +25,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from ilrs_robots.core.planning.route_kernels import more
+
 NEVER: Final = 1e30
 """Energy that nobody has, time that never comes."""
 
@@ -192,13 +194,6 @@ def survive(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _more(values: np.ndarray) -> np.ndarray:
-    out = np.empty(2 * values.size, values.dtype)
-    out[: values.size] = values
-    return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def search(
     first: np.ndarray, to: np.ndarray, time_s: np.ndarray, wheels_w: np.ndarray, hotel_w: float,
     standing_w: np.ndarray, driving_w10: np.ndarray, step_s: float, cell: np.ndarray,
@@ -245,16 +240,20 @@ def search(
     best_s, best_wh, held_s, used, count = NEVER, 0.0, 0.0, 1, 0
     begin = from_step * step_s
     node[0], way[0], parent[0], when[0], has[0], where[0] = start, -1, -1, begin, energy, -1
+    ends = last
     if from_step >= last or energy < need[from_step, start] or begin > latest[start]:
-        return node[:1], when[:1], has[:1], parent[:1], way[:1], marks
-    now[start], now_s[start], now_wh[start] = 0, begin, energy
-    marks[1 + start] = 0
-    if start == goal:
-        marks[0] = 0
-        return node[:1], when[:1], has[:1], parent[:1], way[:1], marks
-    for k in range(from_step, last):
+        ends = from_step
+    else:
+        now[start], now_s[start], now_wh[start] = 0, begin, energy
+        marks[1 + start] = 0
+        if start == goal:
+            marks[0] = 0
+            ends = from_step
+    for k in range(from_step, ends):
         t0, t1 = k * step_s, (k + 1) * step_s
         if marks[0] >= 0 and t0 - best_s > value_s * (1.0 - best_wh / cell[0]):
+            break
+        if marks[0] >= 0 and value_s <= 0.0:
             break
         turn, n = 0, 0  # first every place that waits, then what arrives in the step
         while True:
@@ -286,8 +285,7 @@ def search(
                     if marks[0] < 0 or value_s * (wh - best_wh) / cell[0] > t - best_s:
                         marks[0], best_s, best_wh, held_s = own, t, wh, t
                     if value_s <= 0.0:
-                        return (node[:used], when[:used], has[:used], parent[:used],
-                                way[:used], marks)  # fmt: skip
+                        break
             for e in range(first[at], first[at + 1]):
                 v, end = to[e], t + time_s[e]
                 step, here, left = k, t, wh
@@ -310,9 +308,9 @@ def search(
                 if (kept < need[step + 1, v] and left < onward[step, v]) or end > latest[v]:
                     continue
                 if used == node.size:
-                    node, way, parent = _more(node), _more(way), _more(parent)
-                    when, has = _more(when), _more(has)
-                    heap, where = _more(heap), _more(where)
+                    node, way, parent = more(node), more(way), more(parent)
+                    when, has = more(when), more(has)
+                    heap, where = more(heap), more(where)
                 node[used], way[used], parent[used] = v, e, own
                 when[used], has[used] = end, left
                 heap[count] = used

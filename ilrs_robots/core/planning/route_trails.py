@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ilrs_robots.core.planning.route_kernels import FAR, eighth, offsets, step_cost
+from ilrs_robots.core.planning.route_kernels import FAR, eighth, more, offsets, step_cost
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -54,8 +54,11 @@ def borders(
                 at = found[at, 4]
             if at < 0:
                 if used == found.shape[0]:
-                    found = np.concatenate((found, np.empty_like(found)))
-                    cost_of = np.concatenate((cost_of, np.empty_like(cost_of)))
+                    wider = np.empty((2 * used, 5), np.int64)
+                    for i in range(used):
+                        for j in range(5):
+                            wider[i, j] = found[i, j]
+                    found, cost_of = wider, more(cost_of)
                 at = used
                 used += 1
                 found[at, 0], found[at, 1], found[at, 4] = low, high, first[low]

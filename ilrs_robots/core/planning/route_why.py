@@ -131,7 +131,7 @@ def _changes_of_energy(planner: RoutePlanner, energy_wh: float) -> tuple[str, ..
 
     def does(more_wh: float) -> bool:
         larger = planner.battery.copy()
-        larger[0] += more_wh
+        larger[:2] *= 1.0 + more_wh / capacity
         needs = planner.survivable(larger)
         return planner.look(float(larger[0]), needs=needs, battery=larger).best >= 0
 

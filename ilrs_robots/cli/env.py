@@ -117,7 +117,7 @@ def map_command(
         utc_seconds(config.epoch) if wanted is None else wanted,
     )  # fmt: skip
     dem = terrain.surface.dem
-    with _progress() as show:
+    with progress_bars() as show:
         if what == "link":
             from ilrs_robots.robots.site_links import site_link_picture
 
@@ -132,7 +132,8 @@ def map_command(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each named work; call with its name, steps done and steps in all."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars:
         tasks: dict[str, Any] = {}

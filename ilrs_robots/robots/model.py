@@ -10,6 +10,7 @@ from ilrs_robots.core.config import param
 from ilrs_robots.core.environment.surface_network import CommsConfig
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.paths import config_file, shown
+from ilrs_robots.core.planning.route_config import RouteConfig
 from ilrs_robots.robots.hopper_parts import (
     HopperLimitsConfig,
     LegsConfig,
@@ -81,6 +82,7 @@ class RoverModel(RobotModel):
     suspension: SuspensionConfig = param(doc="suspension")
     limits: LimitsConfig = param(doc="limits")
     crew: CrewConfig | None = param(None, doc="people on board")
+    route: RouteConfig = param(RouteConfig(), doc="how routes over hours are planned")
 
     def __post_init__(self) -> None:
         """Check the vehicle class and that the suits' colours are known."""

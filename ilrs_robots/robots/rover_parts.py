@@ -10,6 +10,7 @@ import numpy as np
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.planning.walk_back import SuitConfig
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.parts import TerrainLimitsConfig
 
@@ -161,6 +162,7 @@ class CrewConfig:
     colour: str = param(doc="of the suits")
     visor: str = param(doc="colour of the visors")
     seats_m: dict[str, tuple[float, float, float]] = param(doc="centre of each person", unit="m")
+    suit: SuitConfig = param(SuitConfig(), doc="what a suit gives, and how people walk in it")
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -66,6 +66,15 @@ def structure_place(placed: StructurePlacement, ground: Heightmap) -> FloatArray
     return np.array([placed.x_m, placed.y_m, float(heights.max())])
 
 
+def structure_reach_m(kind: str) -> float:
+    """How far a building reaches from its origin, an upper bound, metres.
+
+    Raises:
+        ConfigError: the kind is unknown.
+    """
+    return _reach_m(_model(kind))
+
+
 def _model(kind: str) -> ElementTree.Element:
     folder = share_dir() / "worlds" / "models"
     known = sorted(path.stem for path in folder.glob("*.sdf"))

@@ -157,7 +157,7 @@ def _brighten(
             sums[cell[k], 1] += weight[k] * value
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def fuse_scan(
     flat: Float32Array,
     intensity: Float32Array,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from ilrs_robots.core.errors import IlrsError, InvalidCloudError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.io.map_files import SavedMap
-from ilrs_robots.core.types import FloatArray
 from ilrs_robots.replay.bag import Bag, BagError, RawMessage
 from ilrs_robots.replay.batch_run import BatchRun
+from ilrs_robots.replay.before import start_pose, true_ground
 from ilrs_robots.replay.block_order import BlockOrder, Ordered
 from ilrs_robots.replay.blocks import blocks, in_chunks
 from ilrs_robots.replay.columns import SINGLE, ColumnReader, Columns, Prepared
@@ -79,8 +79,8 @@ class Replayer:
         Raises:
             BagError: it holds nothing that could be replayed.
         """
-        self._truth_grid = self._true_ground()
-        self._start = self._start_pose()
+        self._truth_grid = true_ground(self._bag, self._profile)
+        self._start = start_pose(self._bag, self._profile, self._decoder)
         if not any(topic in self._kinds for topic in self._bag.topics):
             raise BagError(
                 f"{self._bag.path}: none of the topics {', '.join(sorted(self._kinds))} is there"
@@ -99,40 +99,6 @@ class Replayer:
             self._profile, segment, self.report, self._flags.close(last_ns), self._recorded,
             saved, self._info.custom, self._faults.changed,
         )  # fmt: skip
-
-    # -- what comes before --------------------------------------------------------------------
-    def _first(self, topic: str) -> Any:
-        """The first message of a topic, None where there is none that can be read."""
-        try:
-            return next((item.msg for item in self._bag.messages(self._profile.full(topic))), None)
-        except BagError:
-            return None
-
-    def _true_ground(self) -> GridMapSample | None:
-        name = self._profile.topics.true_ground
-        message = self._first(name) if name else None
-        return None if message is None else grid_map_sample(message)
-
-    def _start_pose(self) -> FloatArray:
-        start, topics = self._profile.start, self._profile.topics
-        given = se3.from_rpy(
-            (start.x_m, start.y_m, start.z_m), (0.0, 0.0, float(np.radians(start.yaw_deg)))
-        )
-        if start.kind == "truth" and topics.truth:
-            first = self._first(topics.truth)
-            if first is not None:
-                sample = self._decoder.samples("truth", first)[0]
-                assert isinstance(sample, PoseSample)
-                return sample.T_map_base
-        source = topics.imu if self._profile.imu_orientation else topics.attitude
-        first = self._first(source) if start.kind == "attitude" and source else None
-        if first is None:
-            return given
-        q, cfg = first.orientation, self._profile.reckoning
-        R_map_sensor = se3.make_transform(np.zeros(3), (q.w, q.x, q.y, q.z))
-        mount = se3.from_rpy(np.zeros(3), cfg.star_tracker_rpy_rad)
-        yaw = se3.yaw_of(se3.split_transform(R_map_sensor @ se3.invert(mount))[1])
-        return se3.from_rpy(given[:3, 3], (0.0, 0.0, yaw))
 
     # -- the stream ---------------------------------------------------------------------------
     def _events(self) -> Iterator[Event]:

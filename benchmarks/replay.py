@@ -130,23 +130,24 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        long_s = longer(SUITE / "long_range", where / "long", 4, "lidar")
+        long_s = longer(SUITE / "long_range", where / "long", 20 if quick else 80, "lidar")
         took = median_s(where / "long", NO_CLOUDS, repeats)
         row = {"what": "IMU 50 Hz and six wheels 50 Hz", "bag_s": long_s}
         rows.append({**row, "wall_s": took, "times_real_time": long_s / took, "wanted": 1000})
-        seconds = 2.0 if quick else 5.0
+        seconds = 3.0 if quick else 10.0
         big_scans(where / "scans", seconds)
         took = median_s(where / "scans", MAP_ALONE, repeats)
         row = {"what": "map alone, 100 k points at 10 Hz", "bag_s": seconds}
         rows.append({**row, "wall_s": took, "times_real_time": seconds / took, "wanted": 5})
         peaks = [peak_mb(where / "long")]
-        longer(SUITE / "long_range", where / "longer", 16, "lidar")
-        peaks.append(peak_mb(where / "longer"))
-        for name, times, peak in (("memory", 4, peaks[0]), ("memory, bag 4 times as long", 16,
-                                                            peaks[1])):  # fmt: skip
-            rows.append({"what": name, "bag_s": long_s / 4 * times, "peak_MB": peak})
+        shorter_s = longer(SUITE / "long_range", where / "shorter", 5, "lidar")
+        peaks.append(peak_mb(where / "shorter"))
+        for name, span_s, peak in (("memory", long_s, peaks[0]),
+                                   ("memory, a shorter bag", shorter_s, peaks[1])):  # fmt: skip
+            rows.append({"what": name, "bag_s": span_s, "peak_MB": peak})
     note = (
-        "Pose alone costs what dead reckoning costs for each sample; reading is the lesser part."
+        "Opening the bag and the vehicle's file (0.1 to 0.2 s) counts in; scans are decoded in a "
+        "thread beside the fusing, so the map alone takes two cores."
     )
     return {"name": "Replay of recorded drives", "rows": rows, "note": note}
 

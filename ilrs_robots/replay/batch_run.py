@@ -6,6 +6,7 @@ one by one, at its place.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from ilrs_robots.replay.flags import FlagWatch
 from ilrs_robots.replay.pose_log import PoseLog
 from ilrs_robots.robots.perception import Perception
 
-_WORDS: Final = ("imu", "joints", "attitude", "truth")
+_WORDS: Final = ("imu", "joints", "attitude")
 _SHORTEST: Final = 1e-6
 _UNKNOWN: Final = -(2**61)
 
@@ -32,11 +33,13 @@ class BatchRun:
         ordered: the messages.
         names: joints of the tables' columns.
         topics: names, as the block counts them.
-        log: of poses; takes the estimates.
+        poses: what the poses are, ``pose`` or ``truth``.
     """
 
-    def __init__(self, ordered: Ordered, names: tuple[str, ...], topics: list[str]) -> None:
-        self.ordered, self._topics = ordered, topics
+    def __init__(
+        self, ordered: Ordered, names: tuple[str, ...], topics: list[str], poses: str
+    ) -> None:
+        self.ordered, self._topics, self._poses = ordered, topics, poses
         tables, kinds = ordered.tables, ordered.kinds
         sampled = kinds < TRUTH
         self._before = np.concatenate(([0], np.cumsum(sampled)))
@@ -67,7 +70,7 @@ class BatchRun:
         if kind == TRUTH:
             row = ordered.tables.truth[int(ordered.rows[n])]
             pose = PoseSample(int(ordered.stamps_ns[n]), se3.make_transform(row[:3], row[3:]))
-            return Event(key, _WORDS[kind], topic, pose)
+            return Event(key, self._poses, topic, pose)
         return Event(key, _WORDS[kind], topic, self._batch.sample(int(self._before[n])))
 
     def advance(self, perception: Perception, first: int, last: int) -> tuple[int, Advance | None]:
@@ -92,8 +95,7 @@ class BatchRun:
         origin, turn = se3.split_transform(perception.T_map_odom)
         positions = origin + se3.quat_rotate(turn, found.position_m[chosen])
         quats = _upright(se3.quat_multiply(turn, found.quat_wxyz[chosen]))
-        for n, position, quat in zip(chosen, positions, quats, strict=True):
-            log.add(int(stamps[n]), position, quat)
+        log.add_many(stamps[chosen], positions, quats)
 
     def log_truth(self, log: PoseLog, first: int, last: int) -> list[int]:
         """Keep the true poses that are due; gives the messages that hold none."""
@@ -107,8 +109,8 @@ class BatchRun:
         kept, rows, norm = where[good], rows[good], norm[good]
         quats = _upright(rows[:, 3:] / norm[:, None])
         stamps = ordered.stamps_ns[kept]
-        for n in log.picks(np.maximum.accumulate(stamps)):
-            log.add(int(stamps[n]), rows[n, :3], quats[n])
+        chosen = log.picks(np.maximum.accumulate(stamps))
+        log.add_many(stamps[chosen], rows[chosen, :3], quats[chosen])
         return where[~good].tolist()
 
     def look_back(
@@ -126,19 +128,21 @@ class BatchRun:
             before: stamp of the newest pose before them, and whether stars held.
             timeout_s: stars hold for so long.
         """
-        keys = self.ordered.keys_ns
-        at, (odometry_ns, hold) = self._place[found.at], before
-        n = first + int(np.searchsorted(keys[first:last], flags.due_ns()))
+        keys = self.ordered.keys_ns[first:last].tolist()
+        at, (odometry_ns, hold) = self._place[found.at].tolist(), before
+        n = first + bisect_left(keys, flags.due_ns())
+        if n < last:
+            flags.count(perception, keys[n - first])
         while n < last:
-            known = int(np.searchsorted(at, n, side="right"))
+            known = bisect_right(at, n)
             if known:
                 odometry_ns = int(self._batch.stamps_ns[found.at[known - 1]])
             sampled = int(self._before[n + 1])
             if sampled > self._before[first]:
                 age_ns = int(found.star_age_ns[sampled - 1])
                 hold = age_ns * 1e-9 <= timeout_s and age_ns > _UNKNOWN
-            flags.look_back(perception, int(keys[n]), odometry_ns, stars_hold=hold)
-            n += int(np.searchsorted(keys[n:last], flags.due_ns()))
+            flags.look_back(perception, keys[n - first], odometry_ns, stars_hold=hold)
+            n = first + bisect_left(keys, flags.due_ns(), n - first)
 
 
 def _upright(quats: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ilrs_robots.core.types import IntArray
 from ilrs_robots.replay.bag import RawMessage
-from ilrs_robots.replay.columns import SINGLE, Columns, Tables
+from ilrs_robots.replay.columns import SINGLE, Columns, Prepared, Tables
 from ilrs_robots.replay.ordered import (
     ANY_CONTENT,
     NEWER_NS,
@@ -36,6 +36,7 @@ class Ordered(NamedTuple):
         rows: (N,) row in the table of the kind.
         tables: the numbers.
         raws: the message of each that is decoded singly, None for others.
+        ready: what is known of some of these.
         reset_ns: time of a reset, None for messages.
     """
 
@@ -46,6 +47,7 @@ class Ordered(NamedTuple):
     rows: IntArray
     tables: Tables
     raws: list[RawMessage | None]
+    ready: list[Prepared | None]
     reset_ns: int | None = None
 
 
@@ -60,6 +62,7 @@ class _Window(NamedTuple):
     rows: IntArray
     tables: Tables
     raws: list[RawMessage | None]
+    ready: list[Prepared | None]
 
 
 class BlockOrder:
@@ -159,8 +162,11 @@ class BlockOrder:
         assert window is not None
         kinds, rows = window.kinds[order], window.rows[order]
         tables, rows = window.tables.picked(kinds, rows)
-        raws = [window.raws[n] for n in order.tolist()]
-        return Ordered(keys, kinds, window.stamps[order], window.topics[order], rows, tables, raws)
+        places = order.tolist()
+        return Ordered(
+            keys, kinds, window.stamps[order], window.topics[order], rows, tables,
+            [window.raws[n] for n in places], [window.ready[n] for n in places],
+        )  # fmt: skip
 
     # -- one by one -----------------------------------------------------------------------------
     def _one_by_one(self, columns: Columns, first: int) -> Iterator[Ordered]:
@@ -172,15 +178,17 @@ class BlockOrder:
         new = range(first, len(window.keys))
         good = np.flatnonzero(columns.good).tolist()
         for n, source in zip(new, good, strict=True):
-            found += slow.push(self._stamped(n, self._raw(columns, source)))
+            found += slow.push(self._stamped(n, self._raw(columns, source, whole=True)))
         yield from self._placed(iter(found))
         if slow.regular:
             self._taken_back(slow)
 
-    def _raw(self, columns: Columns, n: int) -> RawMessage:
+    def _raw(self, columns: Columns, n: int, *, whole: bool = False) -> RawMessage:
+        """A message; its bytes only where they are still of use, or all the same."""
         block = columns.block
         topic = self._topics[int(block.topics[n])]
-        return RawMessage(topic, self._types[topic], int(block.log_ns[n]), block.bytes_of(n))
+        data = b"" if n in columns.ready and not whole else block.bytes_of(n)
+        return RawMessage(topic, self._types[topic], int(block.log_ns[n]), data)
 
     def _stamped(self, n: int, raw: RawMessage) -> Stamped:
         window = self._window
@@ -237,7 +245,7 @@ class BlockOrder:
                 run = []
             if item is not None:
                 none = np.empty(0, np.int64)
-                yield Ordered(none, none, none, none, none, window.tables, [], item.key_ns)
+                yield Ordered(none, none, none, none, none, window.tables, [], [], item.key_ns)
 
     # -- window ---------------------------------------------------------------------------------
     def _grown(self, columns: Columns) -> _Window:
@@ -247,10 +255,11 @@ class BlockOrder:
         raws: list[RawMessage | None] = [
             self._raw(columns, n) if columns.kinds[n] == SINGLE else None for n in good.tolist()
         ]
+        ready = [columns.ready.get(n) for n in good.tolist()]
         stamps = columns.stamps_ns[good]
         new = _Window(
             stamps, seqs, columns.kinds[good], stamps, columns.block.topics[good],
-            columns.rows[good], columns.tables, raws,
+            columns.rows[good], columns.tables, raws, ready,
         )  # fmt: skip
         old = self._window
         if old is None or not len(old.keys):
@@ -260,7 +269,7 @@ class BlockOrder:
         new = new._replace(rows=new.rows + counts[new.kinds])
         joined = [np.concatenate(pair) for pair in zip(old[:6], new[:6], strict=True)]
         tables = Tables(*(_joined(a, b) for a, b in zip(old.tables, new.tables, strict=True)))
-        return _Window(*joined, tables, [*old.raws, *new.raws])
+        return _Window(*joined, tables, [*old.raws, *new.raws], [*old.ready, *new.ready])
 
 
 def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -275,4 +284,5 @@ def _picked(window: _Window, where: IntArray) -> _Window:
     return _Window(
         window.keys[where], window.seqs[where], kinds, window.stamps[where],
         window.topics[where], rows, tables, [window.raws[n] for n in where.tolist()],
+        [window.ready[n] for n in where.tolist()],
     )  # fmt: skip

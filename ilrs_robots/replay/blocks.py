@@ -48,6 +48,11 @@ class Block(NamedTuple):
         return self.data[first : first + int(self.size[n])].tobytes()
 
 
+def in_chunks(bag: Bag) -> bool:
+    """Whether ``blocks`` reads whole chunks, which a thread can do."""
+    return _whole_chunks(bag) is not None
+
+
 def blocks(bag: Bag, topics: Sequence[str]) -> Iterator[Block]:
     """The messages of some topics of a ROS 2 bag, in the order of ``Bag.raw``.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,11 +20,11 @@ from numpy.typing import NDArray
 from ilrs_robots.core.localization.reckoning_batch import IMU, JOINTS, STARS
 from ilrs_robots.core.types import FloatArray, IntArray
 from ilrs_robots.replay.blocks import Block
-from ilrs_robots.replay.decode import NO_SIGMA_RAD
+from ilrs_robots.replay.decode import NO_SIGMA_RAD, Payload
 
 TRUTH: Final = 3
 SINGLE: Final = 4
-"""Besides ``IMU``, ``JOINTS`` and ``STARS``: a true pose, and what is decoded singly."""
+"""Besides ``IMU``, ``JOINTS`` and ``STARS``: a pose, and what is decoded singly."""
 _HEAD: Final = 4
 _STAMP: Final = slice(4, 12)
 _IMU_NUMBERS: Final = 37
@@ -32,6 +33,7 @@ _TYPES: Final = {
     "attitude": (STARS, "sensor_msgs/msg/Imu"),
     "joints": (JOINTS, "sensor_msgs/msg/JointState"),
     "truth": (TRUTH, "nav_msgs/msg/Odometry"),
+    "pose": (TRUTH, "nav_msgs/msg/Odometry"),
 }
 
 
@@ -58,6 +60,14 @@ class Tables(NamedTuple):
         return found, again
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The samples of a message, or why it has none."""
+
+    samples: list[Payload]
+    error: Exception | None = None
+
+
 class Columns(NamedTuple):
     """The messages of a block.
 
@@ -68,6 +78,7 @@ class Columns(NamedTuple):
         rows: (N,) row in the table of the kind, -1 for ``SINGLE``.
         tables: the numbers.
         good: (N,) whether the message is long enough to have a stamp.
+        ready: what messages that are decoded singly hold, as far as it is known already.
     """
 
     block: Block
@@ -76,6 +87,7 @@ class Columns(NamedTuple):
     rows: IntArray
     tables: Tables
     good: NDArray[np.bool_]
+    ready: Mapping[int, Prepared] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

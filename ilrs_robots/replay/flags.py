@@ -100,6 +100,7 @@ class FlagWatch:
             return
         odometry, step = perception.odometry, perception.localization
         odometry_ns = None if odometry is None else odometry.stamp_ns
+        self.count(perception, now_ns)
         self._poll(perception, now_ns, odometry_ns, step is not None and step.stars_hold)
 
     def due_ns(self) -> int:
@@ -125,7 +126,6 @@ class FlagWatch:
         self, perception: Perception, now_ns: int, odometry_ns: int | None, stars_hold: bool
     ) -> None:
         self._polled_ns = now_ns
-        self._count(perception, now_ns)
         up = {
             flag for flag, at in self._raised_ns.items() if 0 <= now_ns - at < _HOLD_NS
         } | self._states(perception, now_ns, odometry_ns, stars_hold)
@@ -154,7 +154,8 @@ class FlagWatch:
         self._up.clear()
         return {flag: spans for flag, spans in self.spans.items() if spans}
 
-    def _count(self, perception: Perception, now_ns: int) -> None:
+    def count(self, perception: Perception, now_ns: int) -> None:
+        """Note which counters have risen; before ``look_back``, once for all its times."""
         found: dict[str, int] = {}
         if perception.localization is not None:
             for reason, count in perception.localization.counters.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from pathlib import Path
 from typing import Final
 
@@ -49,19 +50,33 @@ class PoseLog:
         self._count += 1
         return True
 
+    def add_many(
+        self, stamps_ns: IntArray, positions_m: FloatArray, quats_wxyz: FloatArray
+    ) -> None:
+        """Take (N,) stamps that ``picks`` chose with their poses (N, 3) and (N, 4)."""
+        end = self._count + len(stamps_ns)
+        if end > len(self._stamps):
+            for row in zip(stamps_ns.tolist(), positions_m, quats_wxyz, strict=True):
+                self.add(*row)
+            return
+        self._stamps[self._count : end] = stamps_ns
+        self._poses[self._count : end, :3] = positions_m
+        self._poses[self._count : end, 3:] = quats_wxyz
+        self._count = end
+
     def picks(self, stamps_ns: IntArray) -> list[int]:
         """Which of some stamps would be kept one after another.
 
         Args:
             stamps_ns: (N,) never falling.
         """
-        found, size = [], len(stamps_ns)
-        if not size:
-            return found
-        last = int(self._stamps[self._count - 1]) if self._count else int(stamps_ns[0]) - 2**62
-        while (n := int(np.searchsorted(stamps_ns, last + self._period_ns))) < size:
+        found: list[int] = []
+        stamps, n = stamps_ns.tolist(), 0
+        if self._count:
+            n = bisect_left(stamps, int(self._stamps[self._count - 1]) + self._period_ns)
+        while n < len(stamps):
             found.append(n)
-            last = int(stamps_ns[n])
+            n = bisect_left(stamps, stamps[n] + self._period_ns, n)
         return found
 
     @property

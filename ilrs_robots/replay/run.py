@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from contextlib import nullcontext
+from typing import Final
 
 import numpy as np
 
 from ilrs_robots.core.errors import IlrsError, InvalidCloudError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.io.map_files import SavedMap
-from ilrs_robots.core.types import FloatArray
-from ilrs_robots.replay.bag import Bag, BagError
+from ilrs_robots.replay.bag import Bag, BagError, RawMessage
 from ilrs_robots.replay.batch_run import BatchRun
+from ilrs_robots.replay.before import start_pose, true_ground
 from ilrs_robots.replay.block_order import BlockOrder, Ordered
-from ilrs_robots.replay.blocks import blocks
-from ilrs_robots.replay.columns import ColumnReader
-from ilrs_robots.replay.decode import Decoder, PoseSample
+from ilrs_robots.replay.blocks import blocks, in_chunks
+from ilrs_robots.replay.columns import SINGLE, ColumnReader, Columns, Prepared
+from ilrs_robots.replay.decode import Decoder, Payload, PoseSample
 from ilrs_robots.replay.faults import Event, Fault, FaultMaker
 from ilrs_robots.replay.flags import FlagWatch
 from ilrs_robots.replay.ground_judge import GroundJudge
 from ilrs_robots.replay.ordered import HeaderOrder, ReadReport, Stamped, stamped
 from ilrs_robots.replay.pose_log import PoseLog
 from ilrs_robots.replay.profile import ReplayProfile
+from ilrs_robots.replay.read_ahead import read_ahead
 from ilrs_robots.replay.segment import Replay, Segment, saved_map
 from ilrs_robots.replay.tracks import GridMapSample, grid_map_sample
 from ilrs_robots.robots.perception import Perception
@@ -60,6 +62,8 @@ class Replayer:
         self._info = bag.info
         self._profile = profile.for_bag(bag.topics, self._info.custom)
         self._kinds = self._profile.topic_kinds()
+        rover = self._profile.vehicle.type == "rover"
+        self._timeout_s = self._profile.reckoning.star_timeout_s if rover else 0.0
         self._decoder = Decoder(self._profile)
         self._faults = FaultMaker(faults, seed)
         self._on_progress = on_progress
@@ -75,8 +79,8 @@ class Replayer:
         Raises:
             BagError: it holds nothing that could be replayed.
         """
-        self._truth_grid = self._true_ground()
-        self._start = self._start_pose()
+        self._truth_grid = true_ground(self._bag, self._profile)
+        self._start = start_pose(self._bag, self._profile, self._decoder)
         if not any(topic in self._kinds for topic in self._bag.topics):
             raise BagError(
                 f"{self._bag.path}: none of the topics {', '.join(sorted(self._kinds))} is there"
@@ -96,40 +100,6 @@ class Replayer:
             saved, self._info.custom, self._faults.changed,
         )  # fmt: skip
 
-    # -- what comes before --------------------------------------------------------------------
-    def _first(self, topic: str) -> Any:
-        """The first message of a topic, None where there is none that can be read."""
-        try:
-            return next((item.msg for item in self._bag.messages(self._profile.full(topic))), None)
-        except BagError:
-            return None
-
-    def _true_ground(self) -> GridMapSample | None:
-        name = self._profile.topics.true_ground
-        message = self._first(name) if name else None
-        return None if message is None else grid_map_sample(message)
-
-    def _start_pose(self) -> FloatArray:
-        start, topics = self._profile.start, self._profile.topics
-        given = se3.from_rpy(
-            (start.x_m, start.y_m, start.z_m), (0.0, 0.0, float(np.radians(start.yaw_deg)))
-        )
-        if start.kind == "truth" and topics.truth:
-            first = self._first(topics.truth)
-            if first is not None:
-                sample = self._decoder.samples("truth", first)[0]
-                assert isinstance(sample, PoseSample)
-                return sample.T_map_base
-        source = topics.imu if self._profile.imu_orientation else topics.attitude
-        first = self._first(source) if start.kind == "attitude" and source else None
-        if first is None:
-            return given
-        q, cfg = first.orientation, self._profile.reckoning
-        R_map_sensor = se3.make_transform(np.zeros(3), (q.w, q.x, q.y, q.z))
-        mount = se3.from_rpy(np.zeros(3), cfg.star_tracker_rpy_rad)
-        yaw = se3.yaw_of(se3.split_transform(R_map_sensor @ se3.invert(mount))[1])
-        return se3.from_rpy(given[:3, 3], (0.0, 0.0, yaw))
-
     # -- the stream ---------------------------------------------------------------------------
     def _events(self) -> Iterator[Event]:
         order = HeaderOrder(round(self._profile.reorder_s * 1e9), self.report)
@@ -146,27 +116,48 @@ class Replayer:
     def _run_blocks(self) -> None:
         """As ``_take`` for every event, many at a time."""
         bag, kinds = self._bag, self._kinds
-        topics = [name for name in bag.topics if name in kinds]
+        topics = self._topics = [name for name in bag.topics if name in kinds]
         singly = frozenset(("imu",)) if self._profile.imu_orientation else frozenset()
         reader = ColumnReader(topics, kinds, bag.topics, singly)
         window_ns = round(self._profile.reorder_s * 1e9)
         order = BlockOrder(topics, bag.topics, kinds, window_ns, self.report)
         span = max(self._info.end_ns - self._info.start_ns, 1)
+        source = (self._prepared(reader.read(block)) for block in blocks(bag, topics))
+        ahead = read_ahead(source) if in_chunks(bag) else nullcontext(source)
         try:
-            for block in blocks(bag, topics):
-                self._on_progress((int(block.log_ns[0]) - self._info.start_ns) / span)
-                for ordered in order.push(reader.read(block)):
-                    self._take_ordered(ordered, reader.names, topics)
+            with ahead as items:
+                for columns in items:
+                    log_ns = int(columns.block.log_ns[0])
+                    self._on_progress((log_ns - self._info.start_ns) / span)
+                    for ordered in order.push(columns):
+                        self._take_ordered(ordered, reader.names, topics)
         except BagError as error:
             self.report.damage.append(f"{error}; {self.report.messages} messages were read before")
         for ordered in order.finish():
             self._take_ordered(ordered, reader.names, topics)
 
+    def _prepared(self, columns: Columns) -> Columns:
+        """With its scans decoded, whose number is what costs."""
+        ready: dict[int, Prepared] = {}
+        for n in np.flatnonzero(columns.good & (columns.kinds == SINGLE)).tolist():
+            topic = self._topics[int(columns.block.topics[n])]
+            if self._kinds[topic] == "cloud":
+                raw = RawMessage(topic, self._bag.topics[topic], 0, columns.block.bytes_of(n))
+                try:
+                    ready[n] = Prepared(self._samples("cloud", raw))
+                except (IlrsError, ValueError) as error:
+                    ready[n] = Prepared([], error)
+        return columns._replace(ready=ready) if ready else columns
+
+    def _samples(self, kind: str, raw: RawMessage) -> list[Payload]:
+        return self._decoder.samples(kind, self._bag.decode(raw).msg)
+
     def _take_ordered(self, ordered: Ordered, names: tuple[str, ...], topics: list[str]) -> None:
         if ordered.reset_ns is not None:
             self._take(Event(ordered.reset_ns, "reset", "", None))
             return
-        run, begin = BatchRun(ordered, names, topics), 0
+        poses = "pose" if self._profile.topics.pose else "truth"
+        run, begin = BatchRun(ordered, names, topics, poses), 0
         for place in [*run.singles, len(ordered.keys_ns)]:
             self._take_run(run, begin, place)
             if place < len(ordered.keys_ns):
@@ -176,7 +167,8 @@ class Replayer:
     def _take_single(self, ordered: Ordered, n: int, topics: list[str]) -> None:
         raw, topic = ordered.raws[n], topics[int(ordered.topics[n])]
         key, stamp = int(ordered.keys_ns[n]), int(ordered.stamps_ns[n])
-        for event in self._decoded(Stamped(key, 0, self._kinds[topic], stamp, raw)):
+        item = Stamped(key, 0, self._kinds[topic], stamp, raw)
+        for event in self._decoded(item, ordered.ready[n]):
             self._take(event)
 
     def _take_run(self, run: BatchRun, begin: int, end: int) -> None:
@@ -226,8 +218,7 @@ class Replayer:
             self.report.undecodable[run.topic(n)] += 1
         now_ns = run.key(last - 1)
         segment.last_ns = max(segment.last_ns, now_ns)
-        timeout_s = self._profile.reckoning.star_timeout_s
-        run.look_back(self._flags, perception, found, begin, last - 1, before, timeout_s)
+        run.look_back(self._flags, perception, found, begin, last - 1, before, self._timeout_s)
         self._map(segment, now_ns)
         self._flags.look(perception, now_ns)
         return last
@@ -237,15 +228,16 @@ class Replayer:
         """Whether the clock itself was set back."""
         return key_ns < segment.last_ns - _BACK_NS
 
-    def _decoded(self, item: Stamped) -> Iterator[Event]:
+    def _decoded(self, item: Stamped, ready: Prepared | None = None) -> Iterator[Event]:
         raw = item.raw
         assert raw is not None
         try:
-            message = self._bag.decode(raw).msg
             if item.kind == "recorded_map":
-                self._recorded = grid_map_sample(message)
+                self._recorded = grid_map_sample(self._bag.decode(raw).msg)
                 return
-            samples = self._decoder.samples(item.kind, message)
+            if ready is not None and ready.error is not None:
+                raise ready.error
+            samples = self._samples(item.kind, raw) if ready is None else ready.samples
         except InvalidCloudError as error:
             self.report.undecodable[raw.topic] += 1
             if self._now is not None:

@@ -142,8 +142,10 @@ class PoseSpread:
 
     def add_many(self, stamps_ns: IntArray, covariances: FloatArray) -> None:
         """As ``add`` for (N,) stamps and (N, 6, 6) covariances of poses in metres and rad."""
-        for k in range(max(len(stamps_ns) - _KEPT_POSES, 0), len(stamps_ns)):
-            self.add(int(stamps_ns[k]), covariances[k])
+        stamps, recent = stamps_ns[-_KEPT_POSES:], covariances[-_KEPT_POSES:]
+        spread = np.diagonal(recent, axis1=1, axis2=2).astype(np.float64)
+        good = (np.isfinite(spread) & (spread >= 0.0)).all(axis=1)
+        self._poses.extend(zip(stamps[good].tolist(), spread[good], strict=True))
 
     def at(self, stamp_ns: int) -> FloatArray | None:
         """(6, 6) to fuse a scan with; None where no pose near the stamp said anything."""

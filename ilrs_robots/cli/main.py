@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ilrs_robots import __version__
+from ilrs_robots.cli.campaign import campaign
 from ilrs_robots.cli.demo import demo
 from ilrs_robots.cli.docs import docs
 from ilrs_robots.cli.env import env
@@ -29,6 +30,7 @@ def cli() -> None:
 
 
 cli.add_command(sim)
+cli.add_command(campaign)
 cli.add_command(demo)
 cli.add_command(docs)
 cli.add_command(env)

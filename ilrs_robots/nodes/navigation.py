@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from nav2_msgs.action import FollowWaypoints, NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
@@ -99,6 +100,7 @@ class NavigationNode(ManagedNode):
         self._plan = self.publisher(Path, "plan", qos.MAP)
         self.subscribe(OccupancyGrid, "traversability", self._on_traversability, qos.MAP)
         self.subscribe(TwistStamped, "cmd_vel", self._on_given, qos.COMMAND)
+        self.subscribe(DiagnosticStatus, "gate_status", self._on_gate, qos.MAP)
         self.subscribe(Odometry, "odom", self._on_odom, qos.STREAM)
         self.subscribe(PoseStamped, "goal_pose", self._on_goal_pose, qos.STATE)
 
@@ -134,6 +136,10 @@ class NavigationNode(ManagedNode):
     def _on_given(self, msg: TwistStamped) -> None:
         given = convert.velocity_command(msg)
         self._step.navigator.on_given(given.stamp_ns, given.linear_mps, given.angular_rps)
+
+    def _on_gate(self, msg: DiagnosticStatus) -> None:
+        kind = next((pair.value for pair in msg.values if pair.key == "kind"), "")
+        self._step.navigator.on_gate(kind, msg.message)
 
     def _on_odom(self, msg: Odometry) -> None:
         now_ns = convert.to_ns(msg.header.stamp)

@@ -24,6 +24,7 @@ from ilrs_robots.robots.model import RobotModel
 from ilrs_robots.robots.settings import (
     dead_reckoning_config_of,
     gate_config_of,
+    guard_of,
     kinematics_of,
     limits_of,
     map_config_of,
@@ -43,6 +44,7 @@ __all__ = [
     "base_frame",
     "dead_reckoning_config_of",
     "gate_config_of",
+    "guard_of",
     "kinematics_of",
     "limits_of",
     "map_config_of",

@@ -15,6 +15,7 @@ from ilrs_robots.core.control.navigator_types import (
 from ilrs_robots.core.control.path_keeper import PathKeeper
 from ilrs_robots.core.control.progress import DrivenTrack
 from ilrs_robots.core.control.recovery import Recovery
+from ilrs_robots.core.control.refusal import RefusalWatch
 from ilrs_robots.core.control.supply import HeldWatch, MapWatch
 from ilrs_robots.core.control.terrain_memory import PriorTerrain, TerrainMemory
 from ilrs_robots.core.control.watchdog import Trouble, Watchdog
@@ -73,6 +74,7 @@ class Navigator:
         self._local = LocalControl(config, limits, footing, self._ground, self._path)
         self._maps = MapWatch()
         self._hold = HeldWatch()
+        self._refusal = RefusalWatch(0.5 * limits.footprint_length_m)
         self._goal: tuple[float, float, float | None] | None = None
         self._state, self._reason = NavigatorState.IDLE, ""
         self._error = NavigatorError.NONE
@@ -85,8 +87,11 @@ class Navigator:
 
     @property
     def held(self) -> bool:
-        """Whether what ``on_given`` tells keeps the vehicle from moving as asked."""
-        return self._hold.held(self._now_ns)
+        """Whether what ``on_given`` tells keeps the vehicle from moving as asked.
+
+        A vehicle that the gate keeps off bad ground is not held: it must go elsewhere.
+        """
+        return self._hold.held(self._now_ns) and not self._refusal.by_ground
 
     @property
     def costmap(self) -> NavigationCostmap | None:
@@ -160,6 +165,15 @@ class Navigator:
         """
         self._hold.on_given(stamp_ns, v, w)
 
+    def on_gate(self, kind: str, reason: str) -> None:
+        """Take what the command gate says.
+
+        Args:
+            kind: ``ground``, ``power`` or ``link`` where that is why it stops the vehicle.
+            reason: one sentence.
+        """
+        self._refusal.on_gate(kind, reason)
+
     def step(
         self, now_ns: int, x: float, y: float, yaw: float, v: float, held: bool = False
     ) -> NavigatorOutput:
@@ -189,6 +203,10 @@ class Navigator:
             return 0.0, 0.0
         if not all(map(math.isfinite, (x, y, yaw, v))):
             self._reason = "pose is not finite"
+            return 0.0, 0.0
+        final = self._refusal.final(self.config, self._now_ns)
+        if final is not None:
+            self._fail(*final)
             return 0.0, 0.0
         if self._state != NavigatorState.RECOVERING:
             self._track.add(x, y)
@@ -260,8 +278,10 @@ class Navigator:
         tracked = v_out, w_out
         v_out, w_out = self._local.command(self._now_ns, (x, y, yaw), v, tracked, clear_m)
         self._reason = self._local.reason or self._reason
-        trouble = self._watchdog.driving(
-            self._now_ns, (x, y, yaw), (v_out, w_out), ahead, status.remaining_m, held
+        pose, limit_s = (x, y, yaw), 0.5 * self.config.wait_s
+        trouble = self._refusal.trouble(self._now_ns, pose, v_out > 0.0, limit_s)
+        trouble = trouble or self._watchdog.driving(
+            self._now_ns, pose, (v_out, w_out), ahead, status.remaining_m, held
         )
         self._handle(x, y, trouble)
         return (v_out, w_out) if trouble is None else (0.0, 0.0)
@@ -292,6 +312,7 @@ class Navigator:
             self._state = NavigatorState.PLANNING
             self._path.hurry()
             self._watchdog.pause()
+            self._refusal.pause()
         return v_out, w_out
 
     def _arrive(self, x: float, y: float) -> None:

@@ -38,6 +38,8 @@ class NavigatorError(IntEnum):
     GOAL_OCCUPIED = 206
     NO_VALID_PATH = 208
     NO_MAP = 9100
+    NO_POWER = 9101
+    NO_LINK = 9102
 
 
 @dataclass(frozen=True)

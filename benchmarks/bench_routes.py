@@ -84,7 +84,7 @@ def run(quick: bool = False) -> dict[str, Any]:
     return {
         "name": "Routes in space, time and energy",
         "rows": rows,
-        "note": "The first figure of each route holds everything from the DEM on; maps of light are "
+        "note": "The first figure of each route holds all from the DEM on; maps of light are "
         "made before. The second battery holds 0.7 kWh, an eighth of the vehicle's.",
     }
 

@@ -15,6 +15,7 @@ from ilrs_robots.cli.docs import docs
 from ilrs_robots.cli.env import env
 from ilrs_robots.cli.goal import goal
 from ilrs_robots.cli.map import map_files
+from ilrs_robots.cli.plan import plan
 from ilrs_robots.cli.record import record
 from ilrs_robots.cli.replay import replay
 from ilrs_robots.cli.sim import sim
@@ -36,6 +37,7 @@ cli.add_command(docs)
 cli.add_command(env)
 cli.add_command(goal)
 cli.add_command(map_files, "map")
+cli.add_command(plan)
 cli.add_command(record)
 cli.add_command(replay)
 cli.add_command(site)

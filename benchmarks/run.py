@@ -23,6 +23,7 @@ MODULES = (
     "layers",
     "messages",
     "planning",
+    "bench_routes",
     "bench_local",
     "environment",
     "terrain",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich import box
 from rich.table import Table
 
 from ilrs_robots.cli.env import progress_bars
@@ -151,31 +152,33 @@ def _utc(utc_s: float) -> str:
 
 def _print(plan: SiteRoute) -> None:
     facts = told(plan)
-    table = Table(
-        "leg", "from (UTC)", "h", "m", "up m", "light %", "used Wh", "income Wh", "battery %",
-        "slope deg", "to limit", "Earth", "base", *(["walk-back"] if plan.walk else []),
-    )  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    names = ("leg", "from, UTC", "h", "m", "up", "lit %", "Wh -/+", "bat. %", "slope", "Mbit/s")
+    for name in (*names, *(["walk"] if plan.walk else [])):
+        table.add_column(name, no_wrap=True)
+    limit = math.degrees(plan.ground.vehicle.max_slope_rad)
     for leg, row in zip(plan.answer.legs, facts["legs"], strict=True):
-        battery = 100.0 / plan.answer.capacity_wh
-        slack = row["walk_back_slack_s"]
+        share = 100.0 / plan.answer.capacity_wh
         table.add_row(
             leg.kind, row["start_utc"][5:16].replace("T", " "),
             f"{(leg.end_s - leg.start_s) / 3600.0:.2f}", f"{leg.length_m:.0f}",
-            f"{leg.climb_m:.0f}", f"{100.0 * leg.light:.0f}", f"{leg.used_wh:.0f}",
-            f"{leg.income_wh:.0f}", f"{battery * leg.start_wh:.0f} > {battery * leg.end_wh:.0f}",
-            f"{row['steepest_deg']:.1f}", f"{row['slope_margin_deg']:.1f}",
-            _rate(row["earth_bps"]), _rate(row["base_bps"]),
-            *([] if plan.walk is None else [f"{slack / 3600.0:.1f} h"]),
+            f"{leg.climb_m:.0f}", f"{100.0 * leg.light:.0f}",
+            f"{leg.used_wh:.0f}/{leg.income_wh:.0f}",
+            f"{share * leg.start_wh:.0f}>{share * leg.end_wh:.0f}",
+            f"{row['steepest_deg']:.1f}/{limit:.0f}",
+            f"{_rate(row['earth_bps'])}/{_rate(row['base_bps'])}",
+            *([] if plan.walk is None else [f"{row['walk_back_slack_s'] / 3600.0:.1f} h"]),
         )  # fmt: skip
     if plan.answer.legs:
         console.print(table)
+        console.print("[dim]Wh used/offered; steepest ground/limit in degrees; least rate to the "
+                      "Earth/base; walk: slack of walking home[/dim]", soft_wrap=True)  # fmt: skip
     _say(plan, facts)
 
 
 def _rate(bps: float | None) -> str:
-    if bps is None:
-        return "-"
-    return "none" if bps <= 0.0 else f"{bps / 1e6:.3g} Mbit/s"
+    """Megabits a second, to the Earth or to the base."""
+    return "-" if bps is None else f"{bps / 1e6:.3g}"
 
 
 def _say(plan: SiteRoute, facts: dict[str, Any]) -> None:

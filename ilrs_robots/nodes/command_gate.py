@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TwistStamped
+from grid_map_msgs.msg import GridMap
 from nav_msgs.msg import OccupancyGrid, Odometry
+from sensor_msgs.msg import BatteryState
+from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from ilrs_robots.core.control import ground_guard
 from ilrs_robots.core.control.gate import CommandGate, GateConfig, GateDecision
+from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.types import VelocityCommand
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
+from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
 from ilrs_robots.robots.periods import GATE_PERIOD_NS
 from ilrs_robots.robots.site import load_placement
-from ilrs_robots.robots.steps import base_frame, gate_config_of
+from ilrs_robots.robots.steps import base_frame, gate_config_of, guard_of
 
+_UNIT_TOLERANCE = 0.05
 CLOCK_PERIOD_S = 0.5
 """How often (wall time) the gate looks whether simulated time goes on."""
 
@@ -38,28 +49,38 @@ class CommandGateNode(ManagedNode):
             self._use,
             check=lambda c: model.limits.refuse_faster("gate", c),
         )
-        self._gate = CommandGate(cfg)
+        ground_guard.warm_up()
+        self._guard = guard_of(model, cfg)
+        self._gate = CommandGate(cfg, self._guard)
         self._kept = KeptState.of(self, f"{self.robot}.gate")
         if (self._kept.load() or {}).get("estop"):
             self._gate.set_estop(True)
             self.get_logger().warning("emergency stop: still set from before the restart")
-        self._reason = ""
+        self._decision = GateDecision(0.0, 0.0, "")
+        self._told: str | None = None
+        self._status = self.publisher(DiagnosticStatus, "gate_status", qos.MAP)
         self._out = self.publisher(TwistStamped, "cmd_vel", qos.COMMAND)
         for source in ("nav", "teleop"):
             self.subscribe(TwistStamped, f"cmd_vel_{source}", self._receiver(source), qos.COMMAND)
         self.subscribe(Odometry, "odom", self._on_odom, qos.STATE)
         self.subscribe(OccupancyGrid, "traversability", self._on_map, qos.MAP)
+        self.subscribe(GridMap, HEIGHTS_TOPIC, self._on_heights, qos.MAP)
+        self.subscribe(BatteryState, "battery", self._on_battery, qos.STATE)
+        self.subscribe(Bool, "link", self._on_link, qos.STATE)
         self.service(SetBool, "estop", self._on_estop)
         self._node_clock.timer(GATE_PERIOD_NS * 1e-9, self._tick)
         if self._node_clock.simulated:
             self._node_clock.steady_timer(CLOCK_PERIOD_S, self._mind_clock)
 
     def _use(self, cfg: GateConfig) -> None:
-        self._gate.config = cfg
+        self._gate.reconfigure(cfg)
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
-        """Say why the gate is shut."""
-        return (OK, "open", {}) if not self._reason else (WARN, self._reason, {})
+        """Say why the gate is shut, or what limits what passes."""
+        now = self._decision
+        if now.reason:
+            return WARN, now.reason, {"kind": now.kind}
+        return OK, f"open, limited by {now.limited}" if now.limited else "open", {}
 
     def _receiver(self, source: str) -> Any:
         def receive(msg: TwistStamped) -> None:
@@ -68,10 +89,33 @@ class CommandGateNode(ManagedNode):
         return receive
 
     def _on_odom(self, msg: Odometry) -> None:
+        place, turn = msg.pose.pose.position, msg.pose.pose.orientation
+        quat = np.array([turn.w, turn.x, turn.y, turn.z])
+        size = float(np.linalg.norm(quat))
+        if not abs(size - 1.0) < _UNIT_TOLERANCE:
+            self._gate.refused["pose_without_attitude"] += 1
+            return
         self._gate.on_pose(convert.to_ns(msg.header.stamp))
+        self._guard.on_pose(place.x, place.y, se3.yaw_of(quat / size))
 
     def _on_map(self, msg: OccupancyGrid) -> None:
         self._gate.on_map(convert.to_ns(msg.header.stamp))
+        self._guard.on_cost(*convert.occupancy_cost(msg))
+
+    def _on_heights(self, msg: GridMap) -> None:
+        try:
+            layers, spec = convert.grid_map_layers(msg)
+            heights = Heights(spec, layers["elevation"], layers.get("upper_bound"))
+        except (IlrsError, KeyError) as error:
+            self.get_logger().warning(f"heights not used: {error}", throttle_duration_sec=5.0)
+            return
+        self._guard.on_heights(heights, convert.to_ns(msg.header.stamp))
+
+    def _on_battery(self, msg: BatteryState) -> None:
+        self._gate.supply.on_battery(convert.to_ns(msg.header.stamp), float(msg.percentage))
+
+    def _on_link(self, msg: Bool) -> None:
+        self._gate.supply.on_link(self.now_ns(), bool(msg.data))
 
     def _on_estop(self, request: Any, response: Any) -> Any:
         self._gate.set_estop(request.data)
@@ -94,8 +138,18 @@ class CommandGateNode(ManagedNode):
             self._send(self._gate.stand(trouble), now_ns)
 
     def _send(self, decision: GateDecision, now_ns: int) -> None:
-        if decision.reason != self._reason and decision.reason:
+        before, self._decision = self._decision, decision
+        if decision.reason != before.reason and decision.reason:
             self.get_logger().info(f"gate shut: {decision.reason}", throttle_duration_sec=2.0)
-        self._reason = decision.reason
+        if decision.kind != self._told:
+            self._told = decision.kind
+            self._tell(decision)
         command = VelocityCommand(now_ns, decision.linear_mps, decision.angular_rps)
         self._out.publish(convert.twist_message(command, base_frame(self.robot)))
+
+    def _tell(self, decision: GateDecision) -> None:
+        """Say to whom it may concern what shuts the gate, when that changes."""
+        msg = DiagnosticStatus(name=f"{self.robot}/command_gate", message=decision.reason)
+        msg.level = WARN if decision.reason else OK
+        msg.values = [KeyValue(key="kind", value=decision.kind)]
+        self._status.publish(msg)

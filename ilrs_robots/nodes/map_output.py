@@ -17,7 +17,7 @@ from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.hazard_markers import hazard_markers
 from ilrs_robots.nodes.managed import ManagedNode
 from ilrs_robots.nodes.parameters import declare_one
-from ilrs_robots.robots.map_topics import DEFAULT_LAYERS, MapTopic, map_topics
+from ilrs_robots.robots.map_topics import DEFAULT_LAYERS, DEFAULT_MAPS, MapTopic, map_topics
 from ilrs_robots.robots.map_view import MapView
 from ilrs_robots.robots.steps import MappingStep, odom_frame
 
@@ -32,7 +32,7 @@ def declare_topics(node: ManagedNode) -> tuple[MapTopic, ...]:
     layers = str(declare_one(node, "layers", DEFAULT_LAYERS, doc))
     period = float(declare_one(node, "map_period_s", 1.0, "elevation_map period [s]"))
     doc = "further GridMap topics: 'topic: layer, layer @ seconds; topic: layer'"
-    return map_topics(layers, period, str(declare_one(node, "maps", "", doc)))
+    return map_topics(layers, period, str(declare_one(node, "maps", DEFAULT_MAPS, doc)))
 
 
 @dataclass

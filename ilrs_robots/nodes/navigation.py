@@ -7,7 +7,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
+from grid_map_msgs.msg import GridMap
 from nav2_msgs.action import FollowWaypoints, NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -16,11 +18,13 @@ from ilrs_robots.core import warm
 from ilrs_robots.core.control.navigator import NavigatorOutput, NavigatorState
 from ilrs_robots.core.errors import ExtrapolationError, IlrsError, TransformError
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.types import FloatArray, VelocityCommand
 from ilrs_robots.nodes import convert, missions, qos
 from ilrs_robots.nodes.goal_pose import MAX_AHEAD_NS, in_map, lies_ahead
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED, Mission
+from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
 from ilrs_robots.robots.periods import CONTROL_PERIOD_NS
 from ilrs_robots.robots.site import load_prior
 from ilrs_robots.robots.steps import (
@@ -88,7 +92,7 @@ class NavigationNode(ManagedNode):
             "navigator",
             navigator_config_of(model),
             lambda c: self._step.navigator.reconfigure(c),
-            fixed=("costmap", "planner"),
+            fixed=("costmap", "planner", "driving"),
             check=lambda c: model.limits.refuse_faster("navigator.tracker", c.tracker),
         )
         warm.navigation()
@@ -98,7 +102,9 @@ class NavigationNode(ManagedNode):
         self._command = self.publisher(TwistStamped, "cmd_vel_nav", qos.COMMAND)
         self._plan = self.publisher(Path, "plan", qos.MAP)
         self.subscribe(OccupancyGrid, "traversability", self._on_traversability, qos.MAP)
+        self.subscribe(GridMap, HEIGHTS_TOPIC, self._on_heights, qos.MAP)
         self.subscribe(TwistStamped, "cmd_vel", self._on_given, qos.COMMAND)
+        self.subscribe(DiagnosticStatus, "gate_status", self._on_gate, qos.MAP)
         self.subscribe(Odometry, "odom", self._on_odom, qos.STREAM)
         self.subscribe(PoseStamped, "goal_pose", self._on_goal_pose, qos.STATE)
 
@@ -131,9 +137,23 @@ class NavigationNode(ManagedNode):
         cost, spec = convert.occupancy_cost(msg)
         self._step.on_traversability(cost, spec, T_map_odom, stamp_ns)
 
+    def _on_heights(self, msg: GridMap) -> None:
+        try:
+            layers, spec = convert.grid_map_layers(msg)
+            T_map_odom = self._map_odom(convert.to_ns(msg.header.stamp))
+            heights = Heights(spec, layers["elevation"], layers.get("upper_bound"), T_map_odom)
+        except (IlrsError, KeyError) as error:
+            self.get_logger().warning(f"heights not used: {error}", throttle_duration_sec=5.0)
+            return
+        self._step.navigator.on_heights(heights)
+
     def _on_given(self, msg: TwistStamped) -> None:
         given = convert.velocity_command(msg)
         self._step.navigator.on_given(given.stamp_ns, given.linear_mps, given.angular_rps)
+
+    def _on_gate(self, msg: DiagnosticStatus) -> None:
+        kind = next((pair.value for pair in msg.values if pair.key == "kind"), "")
+        self._step.navigator.on_gate(kind, msg.message)
 
     def _on_odom(self, msg: Odometry) -> None:
         now_ns = convert.to_ns(msg.header.stamp)

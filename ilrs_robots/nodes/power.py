@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from sensor_msgs.msg import BatteryState
+from std_msgs.msg import Bool
 
 from ilrs_robots.core import warm
 from ilrs_robots.core.environment.surface_network import Route
@@ -33,7 +34,7 @@ KELVIN_AT_0_C: Final = 273.15
 
 
 class PowerNode(ManagedNode):
-    """Publishes ``battery`` once a second of its clock; tells the rest in ``/diagnostics``.
+    """Publishes ``battery`` and ``link`` once a second of its clock, the rest in ``/diagnostics``.
 
     A vehicle that drives is where the transforms say; one that does not stands where the site
     says.
@@ -64,6 +65,7 @@ class PowerNode(ManagedNode):
             self._step.restart(float(kept["charge"]), float(kept["box_k"]))
             self.get_logger().warning(f"restarted: battery at {100 * kept['charge']:.0f} %")
         self._battery = self.publisher(BatteryState, "battery", qos.STATE)
+        self._link = self.publisher(Bool, "link", qos.STATE)
         self._node_clock.timer(PERIOD_S, self._on_time)
 
     def reset(self) -> None:
@@ -104,6 +106,8 @@ class PowerNode(ManagedNode):
             self._trouble = str(error)
             return
         self._battery.publish(self._message(self._state, now_ns))
+        reached = (self._state.earth, self._state.base)
+        self._link.publish(Bool(data=any(route is not None for route in reached)))
         self._keep(self._state)
         self.latency.add(perf_counter() - begin)
 

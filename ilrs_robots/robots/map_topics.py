@@ -10,6 +10,9 @@ from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.mapping.layers import LAYERS
 
 DEFAULT_LAYERS = "elevation, variance, upper_bound, count, cost, reason"
+HEIGHTS_TOPIC = "terrain_heights"
+"""From which the command gate predicts how the vehicle will stand."""
+DEFAULT_MAPS = f"{HEIGHTS_TOPIC}: elevation, upper_bound @ 0.5"
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ The order and the periods are those of the nodes; only the transport is missing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ilrs_robots.core.clock import ClockWatch
 from ilrs_robots.core.control.gate import CommandGate, GateDecision
 from ilrs_robots.core.control.navigator import NavigatorOutput
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     FloatArray,
@@ -25,6 +27,7 @@ from ilrs_robots.robots.steps import (
     MapUpdate,
     NavigationStep,
     gate_config_of,
+    guard_of,
     navigator_config_of,
 )
 
@@ -50,7 +53,9 @@ class RobotPipeline:
         self.senses = Perception(model, self.name, initial_pose(placement, prior))
         self.tree, self.mapping = self.senses.tree, self.senses.mapping
         self.navigation = NavigationStep(model, prior, navigator_config_of(model))
-        self.gate = CommandGate(gate_config_of(model))
+        gate = gate_config_of(model)
+        self._guard = guard_of(model, gate)
+        self.gate = CommandGate(gate, self._guard)
         self._clock = ClockWatch(simulated=True)
         self._output: NavigatorOutput | None = None
         self._decision: GateDecision | None = None
@@ -62,6 +67,8 @@ class RobotPipeline:
         estimate = self.senses.feed(sample)
         if estimate is not None:
             self.gate.on_pose(estimate.stamp_ns)
+            x, y = (float(v) for v in estimate.position_m[:2])
+            self._guard.on_pose(x, y, se3.yaw_of(estimate.quat_wxyz))
 
     def step(self, now_ns: int) -> VelocityCommand | None:
         """Map, navigate and gate whatever is due; a command when the gate spoke.
@@ -84,6 +91,7 @@ class RobotPipeline:
             return None
         self._gate_ns = now_ns
         self._decision = self.gate.output(now_ns)
+        self.navigation.navigator.on_gate(self._decision.kind, self._decision.reason)
         return VelocityCommand(now_ns, self._decision.linear_mps, self._decision.angular_rps)
 
     @property
@@ -121,3 +129,9 @@ class RobotPipeline:
             layers.cost, spec, self.localization.T_map_odom, stamp_ns
         )
         self.gate.on_map(stamp_ns)
+        self._guard.on_cost(layers.cost, spec)
+        ground = self.mapping.map
+        heights = Heights(ground.spec, ground.layer("elevation"), ground.layer("upper_bound"))
+        self._guard.on_heights(heights, stamp_ns)
+        T_map_odom = self.localization.T_map_odom
+        self.navigation.navigator.on_heights(replace(heights, T_pose_grid=T_map_odom))

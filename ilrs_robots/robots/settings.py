@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from ilrs_robots.core.cloud.self_filter import OwnBox
 from ilrs_robots.core.control.drive import DriveLimits, WheelDrive
 from ilrs_robots.core.control.gate import GateConfig
+from ilrs_robots.core.control.ground_guard import Brakes, GroundGuard, GuardConfig
+from ilrs_robots.core.control.mppi_config import DrivingLimits
 from ilrs_robots.core.control.navigator import NavigatorConfig
 from ilrs_robots.core.control.steering import SteeringKinematics
 from ilrs_robots.core.control.tracker import TrackerConfig
@@ -23,6 +25,7 @@ from ilrs_robots.core.mapping.sensor_noise import SensorNoise
 from ilrs_robots.core.mapping.traversability import TraversabilityConfig, scaled_to
 from ilrs_robots.core.planning.costmap import CostmapConfig
 from ilrs_robots.core.planning.grid_planner import PlannerConfig
+from ilrs_robots.robots.footing import footing_of
 from ilrs_robots.robots.model import HopperModel, RobotModel, RoverModel, require_rover
 
 BESIDE_M: Final = 0.2
@@ -148,15 +151,36 @@ def navigator_config_of(model: RobotModel) -> NavigatorConfig:
     Raises:
         ConfigError: the vehicle does not drive.
     """
-    limits = require_rover(model, "driving to a goal").limits
+    rover = require_rover(model, "driving to a goal")
+    limits = rover.limits
+    tracker = TrackerConfig(
+        max_speed_mps=limits.max_speed_mps, max_yaw_rate_rps=limits.max_yaw_rate_rps
+    )
     return NavigatorConfig(
         costmap=CostmapConfig(lethal_radius_m=0.5 * model.footprint.width_m + BESIDE_M),
         planner=PlannerConfig(
             speed_mps=limits.max_speed_mps, turn_rate_rps=limits.max_yaw_rate_rps
         ),
-        tracker=TrackerConfig(
-            max_speed_mps=limits.max_speed_mps, max_yaw_rate_rps=limits.max_yaw_rate_rps
-        ),
+        tracker=tracker,
+        driving=driving_limits_of(rover, tracker.max_decel_mps2),
+    )
+
+
+def driving_limits_of(rover: RoverModel, decel_mps2: float) -> DrivingLimits:
+    """What a rover's motion is predicted with; ``decel_mps2`` is what speeds are planned for."""
+    limits, wheels = rover.limits, rover.wheels
+    arms_m = [abs(wheels.positions[name][0]) for name in wheels.steered]
+    return DrivingLimits(
+        max_speed_mps=limits.max_speed_mps,
+        max_yaw_rate_rps=limits.max_yaw_rate_rps,
+        max_accel_mps2=limits.max_accel_mps2,
+        max_decel_mps2=decel_mps2,
+        max_roll_rad=math.radians(limits.max_roll_deg),
+        max_pitch_rad=math.radians(limits.max_pitch_deg),
+        slip_per_slope=wheels.slip_per_slope,
+        steer_rate_rps=math.radians(wheels.steer_rate_deg_s),
+        steer_arm_m=max(arms_m),
+        friction=wheels.friction,
     )
 
 
@@ -166,7 +190,8 @@ def gate_config_of(model: RobotModel) -> GateConfig:
     Raises:
         ConfigError: the vehicle does not drive.
     """
-    limits = require_rover(model, "the gate of velocity commands").limits
+    model = require_rover(model, "the gate of velocity commands")
+    limits = model.limits
     return GateConfig(
         max_speed_mps=limits.max_speed_mps,
         max_yaw_rate_rps=limits.max_yaw_rate_rps,
@@ -174,7 +199,23 @@ def gate_config_of(model: RobotModel) -> GateConfig:
         max_decel_mps2=limits.max_decel_mps2,
         max_yaw_accel_rps2=limits.max_yaw_accel_rps2,
         max_yaw_decel_rps2=limits.max_yaw_decel_rps2,
+        assist=model.crew is not None,
+        min_charge_nav=model.power.battery.reserve,
+        guard=GuardConfig(
+            max_roll_rad=math.radians(limits.max_roll_deg),
+            max_pitch_rad=math.radians(limits.max_pitch_deg),
+        ),
     )
+
+
+def guard_of(model: RobotModel, cfg: GateConfig) -> GroundGuard:
+    """What holds a rover's commands against the terrain map.
+
+    Raises:
+        ConfigError: the vehicle does not drive.
+    """
+    brakes = Brakes(cfg.max_decel_mps2, cfg.max_yaw_decel_rps2)
+    return GroundGuard(cfg.guard, footing_of(model), brakes)
 
 
 def own_boxes_of(model: RobotModel, margin_m: float) -> tuple[OwnBox, ...]:

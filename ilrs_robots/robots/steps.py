@@ -10,6 +10,7 @@ from ilrs_robots.core.control.navigator import Navigator, NavigatorConfig, Navig
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
+from ilrs_robots.robots.footing import footing_of
 from ilrs_robots.robots.frames import (
     MAP_FRAME,
     base_frame,
@@ -23,6 +24,7 @@ from ilrs_robots.robots.model import RobotModel
 from ilrs_robots.robots.settings import (
     dead_reckoning_config_of,
     gate_config_of,
+    guard_of,
     kinematics_of,
     limits_of,
     map_config_of,
@@ -42,6 +44,7 @@ __all__ = [
     "base_frame",
     "dead_reckoning_config_of",
     "gate_config_of",
+    "guard_of",
     "kinematics_of",
     "limits_of",
     "map_config_of",
@@ -59,7 +62,7 @@ class NavigationStep:
     """Goals in ``map`` to velocity commands, over the prior and what the robot has seen."""
 
     def __init__(self, model: RobotModel, prior: Dem, cfg: NavigatorConfig) -> None:
-        self.navigator = Navigator(cfg, limits_of(model), prior)
+        self.navigator = Navigator(cfg, limits_of(model), prior, footing_of(model))
         self.last_map_ns: int | None = None
 
     def on_traversability(

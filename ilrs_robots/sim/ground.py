@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import mujoco
 import numpy as np
 
-from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
+from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
 from ilrs_robots.sim.config import LATTICE_M, SNAP_M, SimConfig
 from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.rover_layout import ContactBits
@@ -169,6 +169,22 @@ class GroundPatch:
         quat = np.zeros(4)
         mujoco.mju_mat2Quat(quat, matrix.ravel())
         return np.array([*start, level]), quat
+
+    def touched(self, geoms: BoolArray) -> FloatArray:
+        """Rocks of this patch among touched geoms.
+
+        Args:
+            geoms: (G,) which geoms of the whole model are touched.
+
+        Returns:
+            (K, 3) x and y in map and height above the ground, metres.
+        """
+        slots = set(np.flatnonzero(geoms[self._rock_geoms]).tolist())
+        ids = [rock for rock, slot in self.slots.items() if slot in slots]
+        rocks = np.flatnonzero(np.isin(self._rocks.ids, ids))
+        place = self._rocks.centre_m[rocks]
+        top_m = place[:, 2] + self._rocks.semi_axes_m[rocks, 2]
+        return np.column_stack((place[:, :2], top_m - self._terrain.height(place[:, :2])))
 
     def _top(self, xy_m: FloatArray) -> FloatArray:
         """Height of ground or rock at points of the patch."""

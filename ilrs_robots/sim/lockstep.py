@@ -11,6 +11,7 @@ from ilrs_robots.core.control.navigator import NavigatorState
 from ilrs_robots.core.types import FloatArray, IntArray, OdometryEstimate
 from ilrs_robots.robots.pipeline import PipelineState, RobotPipeline
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain
+from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.world import EmbeddedWorld, SimRobot
 
 ENDED = (NavigatorState.REACHED, NavigatorState.FAILED)
@@ -61,7 +62,14 @@ class LockstepResult:
 class Lockstep:
     """One vehicle of a site in the embedded simulator, driven by its own pipeline."""
 
-    def __init__(self, site: SiteConfig, terrain: SiteTerrain, robot: str, seed: int) -> None:
+    def __init__(
+        self,
+        site: SiteConfig,
+        terrain: SiteTerrain,
+        robot: str,
+        seed: int,
+        config: SimConfig | None = None,
+    ) -> None:
         placement = site.robot(robot)
         model = placement.load_model()
         self.robot = robot
@@ -69,6 +77,7 @@ class Lockstep:
             terrain.surface,
             [SimRobot(robot, model, placement.x_m, placement.y_m, placement.yaw_rad)],
             seed,
+            config,
         )
         self.pipeline = RobotPipeline(placement, model, terrain.prior)
 

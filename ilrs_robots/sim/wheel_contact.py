@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from numba import njit
 
-from ilrs_robots.core.types import FloatArray
+from ilrs_robots.core.types import BoolArray, FloatArray
 from ilrs_robots.sim.config import ContactConfig
 
 _FIRMEST = 0.999  # firmer, a parked wheel trembles at a step of 5 ms
@@ -114,6 +114,11 @@ class WheelContact:
         self.rock_touches += int(np.count_nonzero(self._rock_now & ~self._rock_before))
         self._rock_before[:] = self._rock_now
         self._set_shear(spin_rps)
+
+    @property
+    def touching(self) -> BoolArray:
+        """(G,) rocks that a wheel or the body touches now, by geom; not to be altered."""
+        return self._rock_now
 
     def forget(self) -> None:
         """Count touches from now on."""

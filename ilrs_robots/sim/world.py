@@ -17,6 +17,7 @@ from ilrs_robots.core.control.drive import ACTUATOR_TIMEOUT_S
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_rotate
 from ilrs_robots.core.types import (
+    FloatArray,
     OdometryEstimate,
     VelocityCommand,
 )
@@ -185,6 +186,11 @@ class EmbeddedWorld:
     def evaluation(self, robot: str) -> Evaluation:
         """Slip, loads, touches and tilt; for evaluation only."""
         return self._vehicle(robot).body.evaluate()
+
+    def touched_rocks(self, robot: str) -> FloatArray:
+        """Rocks that a vehicle touches now: (K, 3) x and y in map, height above ground, metres."""
+        vehicle = self._vehicle(robot)
+        return vehicle.patch.touched(vehicle.body.contact.touching)
 
     def joint_angles(self, robot: str) -> dict[str, float]:
         """True joint angles by name, rad."""

@@ -26,9 +26,9 @@ _KINDS: Final = {"drive": style.BLUE, "charge": style.GREEN, "wait": style.PURPL
 def draw_route(plan: SiteRoute, path: Path) -> Path:
     """Write a PNG file: map with the route, light at moments, battery and light over time."""
     with style.drawing():
-        figure = style.new_figure(11.0, 8.6)
+        figure = style.new_figure(9.0, 8.8)
         outer = figure.add_gridspec(2, 1, height_ratios=(2.2, 1.0))
-        grid = outer[0].subgridspec(_MOMENTS, 2, width_ratios=(3.0, 1.0))
+        grid = outer[0].subgridspec(_MOMENTS, 2, width_ratios=(2.8, 1.0), wspace=0.02)
         box = _window(plan)
         ways = figure.add_subplot(grid[:, 0])
         _draw_ground(ways, plan, box)
@@ -176,4 +176,4 @@ def _draw_battery(axes: Axes, plan: SiteRoute) -> None:
     axes.set_xlim(0.0, max(float(hours[-1]), 1e-3))
     axes.set_xlabel(f"hours after {plan.order.depart.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC")
     axes.set_ylabel("%")
-    axes.legend(loc="lower left", ncols=4)
+    axes.legend(loc="lower left", ncols=2)

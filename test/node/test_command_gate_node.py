@@ -7,15 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
+from grid_map_msgs.msg import GridMap
 from nav_msgs.msg import OccupancyGrid, Odometry
 from rclpy.node import Node
+from sensor_msgs.msg import BatteryState
+from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from ilrs_robots.core.types import GridSpec, VelocityCommand
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.command_gate import CommandGateNode
 from ilrs_robots.nodes.runtime import bring_up
+from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
+
+GROUND = GridSpec(-10.0, -10.0, 0.1, 201, 201)
 
 
 class Driver:
@@ -29,23 +36,32 @@ class Driver:
         self.out: list[TwistStamped] = []
         self.node.create_subscription(TwistStamped, "cmd_vel", self.out.append, qos.COMMAND)
         self.send_pose = self.send_map = self.send_command = True
-        self.speed_mps = 0.4
+        self.speed_mps, self.attitude_w = 0.4, 1.0
+        self.cost = np.zeros(GROUND.shape, dtype=np.float32)
+        self.heights = self.node.create_publisher(GridMap, HEIGHTS_TOPIC, qos.MAP)
+        self.battery = self.node.create_publisher(BatteryState, "battery", qos.STATE)
+        self.link = self.node.create_publisher(Bool, "link", qos.STATE)
+        self.said: list[DiagnosticStatus] = []
+        self.node.create_subscription(DiagnosticStatus, "gate_status", self.said.append, qos.MAP)
         self.node.create_timer(0.05, self._tick)
         self.estop = self.node.create_client(SetBool, "estop")
 
     def _tick(self) -> None:
         now_ns = self.node.get_clock().now().nanoseconds
         if self.send_pose:
-            self.odom.publish(Odometry(header=header(now_ns)))
+            odom = Odometry(header=header(now_ns))
+            odom.pose.pose.orientation.w = self.attitude_w
+            self.odom.publish(odom)
         if self.send_map:
-            cost = np.zeros((4, 4), dtype=np.float32)
-            self.map.publish(
-                convert.occupancy_message(cost, GridSpec(0, 0, 0.1, 4, 4), "odom", now_ns)
-            )
+            self.map.publish(convert.occupancy_message(self.cost, GROUND, "odom", now_ns))
         if self.send_command:
             self.command.publish(
                 convert.twist_message(VelocityCommand(now_ns, self.speed_mps, 0.0), "base_link")
             )
+
+    def kind(self) -> str:
+        """What the gate last said of why it is shut."""
+        return self.said[-1].values[0].value if self.said else ""
 
     def latest(self) -> float:
         return self.out[-1].twist.linear.x if self.out else 0.0
@@ -98,3 +114,47 @@ def test_output_never_exceeds_the_vehicles_speed(graph: Any, driver: Driver) -> 
     begin = time.monotonic()
     graph.until(lambda: time.monotonic() - begin > 0.5 and len(driver.out) > 10, "output")
     assert max(msg.twist.linear.x for msg in driver.out) <= 0.7 + 1e-6
+
+
+def test_closed_ground_ahead_stops_and_tells_why_until_it_is_open(
+    graph: Any, driver: Driver
+) -> None:
+    driver.cost[:, 111:] = 1.0
+    graph.until(lambda: driver.latest() == 0.0, "a stop before closed ground")
+    graph.until(lambda: driver.kind() == "ground", "the word that it is the ground")
+    assert driver.said[-1].message == "nav command leads to closed ground"
+    driver.cost[:] = 0.0
+    graph.until(lambda: driver.latest() > 0.3, "the gate to open again")
+    graph.until(lambda: driver.kind() == "", "the word that it is open")
+
+
+def test_heights_that_would_tip_the_vehicle_stop_it(graph: Any, driver: Driver) -> None:
+    steep = np.where(GROUND.x_m() > 1.1, 1.2, 0.0).astype(np.float32)
+    layers = {"elevation": np.broadcast_to(steep, GROUND.shape)}
+
+    def told() -> bool:
+        now_ns = driver.node.get_clock().now().nanoseconds
+        driver.heights.publish(convert.grid_map_message(layers, GROUND, "odom", now_ns))
+        return driver.kind() == "ground"
+
+    graph.until(told, "a stop before the slope")
+    assert "pitch" in driver.said[-1].message
+
+
+def test_an_empty_battery_stops_and_a_charged_one_does_not(graph: Any, driver: Driver) -> None:
+    def charged(share: float) -> None:
+        msg = BatteryState(percentage=share)
+        msg.header.stamp = driver.node.get_clock().now().to_msg()
+        driver.battery.publish(msg)
+
+    charged(0.02)
+    graph.until(lambda: driver.kind() == "power", "a stop for want of power")
+    assert "battery is at 2 %" in driver.said[-1].message
+    charged(0.8)
+    driver.link.publish(Bool(data=False))
+    graph.until(lambda: driver.latest() > 0.3, "the gate to open again")
+
+
+def test_a_pose_without_an_attitude_is_no_pose(graph: Any, driver: Driver) -> None:
+    driver.attitude_w = 0.0
+    graph.until(lambda: driver.latest() == 0.0, "a stop without a pose")

@@ -150,10 +150,12 @@ def test_the_gates_speed_limit_changes_while_it_passes_commands(graph: Any) -> N
     def tick() -> None:
         now_ns = driver.get_clock().now().nanoseconds
         wanted = convert.twist_message(VelocityCommand(now_ns, 0.6, 0.0), "base_link")
-        odom.publish(Odometry(header=wanted.header))
+        pose = Odometry(header=wanted.header)
+        pose.pose.pose.orientation.w = 1.0
+        odom.publish(pose)
         command.publish(wanted)
-        free = np.zeros((4, 4), dtype=np.float32)
-        spec = GridSpec(0, 0, 0.1, 4, 4)
+        spec = GridSpec(-8.0, -8.0, 0.1, 161, 161)
+        free = np.zeros(spec.shape, dtype=np.float32)
         terrain.publish(convert.occupancy_message(free, spec, "odom", now_ns))
 
     driver.create_timer(0.05, tick)

@@ -71,6 +71,7 @@ class World:
         self.send_transforms(self.now_ns)
         odom = Odometry()
         odom.header.stamp = convert.to_stamp(self.now_ns)
+        odom.pose.pose.orientation.w = 1.0
         self.odom.publish(odom)
         self.command.publish(
             convert.twist_message(VelocityCommand(self.now_ns, 0.4, 0.0), "base_link")

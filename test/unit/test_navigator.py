@@ -449,3 +449,59 @@ def test_pose_that_is_not_finite_stops() -> None:
     navigator.set_goal(20.0, 0.0)
     out = navigator.step(0, math.nan, 0.0, 0.0, 0.0)
     assert (out.v, out.w, out.reason) == (0.0, 0.0, "pose is not finite")
+
+
+def refusing(
+    navigator: Navigator, world: World, seconds: float, wall_x_m: float
+) -> list[NavigatorOutput]:
+    """Drive with a gate that lets the vehicle nowhere beyond x within 2 m of y = 0."""
+    seen = []
+    for tick in range(round(seconds / DT)):
+        if tick % 5 == 0:
+            world.look(navigator)
+        out = navigator.step(world.now_ns, world.x, world.y, world.yaw, world.v)
+        seen.append(out)
+        if out.state in (NavigatorState.REACHED, NavigatorState.FAILED):
+            break
+        ahead = world.x + 1.5 * math.cos(world.yaw), world.y + 1.5 * math.sin(world.yaw)
+        stopped = out.v > 0.0 and 0.0 < ahead[0] - wall_x_m < 1.0 and abs(ahead[1]) < 2.0
+        kind = "ground" if stopped else ""
+        navigator.on_gate(kind, "nav command leads to closed ground" if stopped else "")
+        given = (0.0, 0.0) if stopped else (out.v, out.w)
+        navigator.on_given(world.now_ns + DT_NS, *given)
+        world.move(*given)
+    return seen
+
+
+def test_where_the_gate_sees_bad_ground_the_vehicle_backs_up_and_takes_another_way() -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    seen = refusing(navigator, world, 300.0, 8.0)
+    assert seen[-1].state == NavigatorState.REACHED, seen[-1].reason
+    assert 1 <= seen[-1].recoveries <= CONFIG.max_total_recoveries
+    assert any("leads to closed ground" in out.reason for out in seen)
+    assert min(out.v for out in seen) < -0.1
+    assert max(abs(y) for _, y in world.driven) > 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("power", NavigatorError.NO_POWER), ("link", NavigatorError.NO_LINK)]
+)
+def test_without_power_or_link_the_goal_ends_and_says_that_help_is_needed(
+    kind: str, code: NavigatorError
+) -> None:
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    world.run(navigator, 5.0)
+    navigator.on_gate(kind, "battery is at 12 %, limit 15 %: only an operator drives")
+    out = world.run(navigator, CONFIG.wait_s - 1.0)
+    assert out.state == NavigatorState.DRIVING
+    out = world.run(navigator, 2.0)
+    assert (out.state, out.error_code, out.v) == (NavigatorState.FAILED, code, 0.0)
+    assert out.reason.startswith("battery is at 12 %")
+    assert out.reason.endswith("help is needed")
+    navigator.on_gate("", "")
+    navigator.set_goal(world.x + 3.0, world.y)
+    assert world.run(navigator, 60.0).state == NavigatorState.REACHED

@@ -1,85 +1,42 @@
-"""The last word on every command: sources, freshness, emergency stop, limits."""
+"""The last word on every command: sources, freshness, emergency stop, ground, power, limits."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from ilrs_robots.core import config
 from ilrs_robots.core.clock import other_clock
-from ilrs_robots.core.config import param
+from ilrs_robots.core.control.assist import closest_safe
+from ilrs_robots.core.control.gate_supply import SupplyWatch
+from ilrs_robots.core.control.gate_types import SOURCES, GateConfig, GateDecision
+from ilrs_robots.core.control.ground_guard import GroundGuard
 from ilrs_robots.core.types import VelocityCommand
 
-SOURCES: Final = ("teleop", "nav")
-"""Sources in order of precedence."""
+__all__ = ["SOURCES", "CommandGate", "GateConfig", "GateDecision"]
 
 _NS: Final = 1e-9
+_REST_MPS: Final = 0.02
+"""A wheel's speed below which the ground ahead is said to stop the vehicle."""
+_STOP: Final = (0.0, 0.0)
 
 
-@dataclass(frozen=True)
-class GateConfig:
-    """Limits of the command gate. Ages are counted in the time of the stamps."""
+class _Choice(NamedTuple):
+    """A source and what it wants, or why none is passed on."""
 
-    max_speed_mps: float = param(0.7, doc="forward speed", unit="m/s", low=0.0, high=20.0)
-    max_reverse_mps: float = param(0.4, doc="backward speed", unit="m/s", low=0.0, high=20.0)
-    max_yaw_rate_rps: float = param(0.35, doc="yaw rate", unit="rad/s", low=0.0, high=5.0)
-    max_accel_mps2: float = param(0.3, doc="speeding up", unit="m/s2", low=0.01, high=10.0)
-    max_decel_mps2: float = param(
-        0.8,
-        doc="slowing down that is safe from tipping and sliding",
-        unit="m/s2",
-        low=0.01,
-        high=10.0,
-    )
-    max_yaw_accel_rps2: float = param(
-        0.5, doc="yaw rate growing", unit="rad/s2", low=0.01, high=10.0
-    )
-    max_yaw_decel_rps2: float = param(
-        1.0, doc="yaw rate falling", unit="rad/s2", low=0.01, high=10.0
-    )
-    max_map_age_s: float = param(1.5, doc="age of the terrain map", unit="s", low=0.0, high=60.0)
-    max_pose_age_s: float = param(0.5, doc="age of the pose", unit="s", low=0.0, high=60.0)
-    max_nav_age_s: float = param(0.3, doc="age of a nav command", unit="s", low=0.0, high=60.0)
-    max_teleop_age_s: float = param(
-        0.5, doc="age of a teleop command", unit="s", low=0.0, high=60.0
-    )
-    future_tolerance_s: float = param(
-        0.1, doc="how far a stamp may lie ahead of now", unit="s", low=0.0, high=10.0
-    )
-    back_tolerance_s: float = param(
-        0.05, doc="how far the clock may go back without a stop", unit="s", low=0.0, high=1.0
-    )
-    max_step_s: float = param(
-        0.2, doc="longest time over which one output may ramp", unit="s", low=0.001, high=2.0
-    )
-    teleop_needs_map: bool = param(True, doc="whether teleop stops on a stale map as well")
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        config.check(self)
-
-
-@dataclass(frozen=True)
-class GateDecision:
-    """What goes to the wheels.
-
-    Attributes:
-        linear_mps: forward speed.
-        angular_rps: yaw rate.
-        reason: empty when a source is passed on, otherwise one short sentence.
-        source: the source passed on, empty when none is.
-    """
-
-    linear_mps: float
-    angular_rps: float
+    source: str
+    wanted: tuple[float, float]
     reason: str
-    source: str = ""
+    kind: str = ""
+    limited: str = ""
 
 
 class CommandGate:
     """Pass the command of the first fresh source, or stop and say why.
+
+    A guard, where there is one, holds each command against the terrain map: it is slowed down on
+    its own arc so that the vehicle stops before ground that it must not enter. With ``assist``
+    the operator's command is bent to the closest safe one instead.
 
     The output ramps within the acceleration limits; a stop ramps at the safe deceleration. An
     emergency stop is latched and gives zero at once. When time goes backwards, as on a simulation
@@ -87,9 +44,11 @@ class CommandGate:
     ``back_tolerance_s`` only stands still.
     """
 
-    def __init__(self, config: GateConfig) -> None:
+    def __init__(self, config: GateConfig, guard: GroundGuard | None = None) -> None:
         """Start closed: nothing passes before map, pose and command have come."""
         self.config = config
+        self.guard = guard
+        self.supply = SupplyWatch()
         self.refused: Counter[str] = Counter()
         self._estop = False
         self._now_ns: int | None = None
@@ -98,6 +57,12 @@ class CommandGate:
         self._map_ns: int | None = None
         self._linear_mps = 0.0
         self._angular_rps = 0.0
+
+    def reconfigure(self, config: GateConfig) -> None:
+        """Take other parameters; what is held stays."""
+        self.config = config
+        if self.guard is not None:
+            self.guard.config = config.guard
 
     @property
     def estop(self) -> bool:
@@ -144,9 +109,10 @@ class CommandGate:
         self._now_ns = now_ns if self._now_ns is None else max(now_ns, self._now_ns)
         if self._estop:
             return GateDecision(0.0, 0.0, "emergency stop is set")
-        source, command, reason = self._choose(now_ns)
-        self._ramp(command, min(elapsed_s, self.config.max_step_s))
-        return GateDecision(self._linear_mps, self._angular_rps, reason, source)
+        choice = self._guarded(self._choose(now_ns), now_ns)
+        self._ramp(choice.wanted, min(elapsed_s, self.config.max_step_s))
+        given = self._linear_mps, self._angular_rps
+        return GateDecision(*given, choice.reason, choice.source, choice.kind, choice.limited)
 
     def stand(self, reason: str) -> GateDecision:
         """Stop at once, without a ramp: for a clock that stands still. What was held stays."""
@@ -157,10 +123,30 @@ class CommandGate:
         self._commands.clear()
         self._pose_ns = self._map_ns = None
         self._linear_mps = self._angular_rps = 0.0
+        self.supply.forget()
+        if self.guard is not None:
+            self.guard.forget()
 
-    def _choose(self, now_ns: int) -> tuple[str, tuple[float, float], str]:
-        """Source, wanted (v, w) and reason; the reason is that of the source that would win."""
-        stop = (0.0, 0.0)
+    def _guarded(self, choice: _Choice, now_ns: int) -> _Choice:
+        """The choice as far as the ground allows it."""
+        guard, (v, w) = self.guard, choice.wanted
+        if guard is None or not choice.source or not guard.ready or self._stale_map(now_ns):
+            return choice
+        if self.config.assist and choice.source == "teleop":
+            top = self.config.max_speed_mps if v >= 0.0 else self.config.max_reverse_mps
+            limits = max(top, _REST_MPS), max(self.config.max_yaw_rate_rps, _REST_MPS)
+            v_out, w_out, what = closest_safe(guard, v, w, limits, now_ns)
+        else:
+            share, what = guard.allowed(v, w, now_ns)
+            v_out, w_out = share * v, share * w
+        if not what:
+            return choice
+        if guard.rim_mps(v_out, w_out) >= _REST_MPS:
+            return choice._replace(wanted=(v_out, w_out), limited=what)
+        return _Choice("", _STOP, f"{choice.source} command leads to {what}", "ground")
+
+    def _choose(self, now_ns: int) -> _Choice:
+        """What is wanted and the reason; the reason is that of the source that would win."""
         complaint = "no command yet"
         for source in SOURCES:
             command = self._commands.get(source)
@@ -171,24 +157,28 @@ class CommandGate:
             if complaint:
                 continue
             if not (math.isfinite(command.linear_mps) and math.isfinite(command.angular_rps)):
-                return (
+                return _Choice(
                     "",
-                    stop,
-                    (
-                        f"{source} command is not finite "
-                        f"({command.linear_mps} m/s, {command.angular_rps} rad/s)"
-                    ),
+                    _STOP,
+                    f"{source} command is not finite "
+                    f"({command.linear_mps} m/s, {command.angular_rps} rad/s)",
                 )
             complaint = self._inputs(source, now_ns)
+            kind = ""
+            if not complaint:
+                complaint, kind = self.supply.complaint(source, now_ns, self.config)
             if complaint:
-                return "", stop, complaint
-            return source, self._clamp(command), ""
-        return "", stop, complaint
+                return _Choice("", _STOP, complaint, kind)
+            return _Choice(source, self._clamp(command), "")
+        return _Choice("", _STOP, complaint)
 
     def _inputs(self, source: str, now_ns: int) -> str:
         pose = self._stale("pose", self._pose_ns, now_ns, self.config.max_pose_age_s)
         if pose or (source == "teleop" and not self.config.teleop_needs_map):
             return pose
+        return self._stale_map(now_ns)
+
+    def _stale_map(self, now_ns: int) -> str:
         return self._stale("map", self._map_ns, now_ns, self.config.max_map_age_s)
 
     def _stale(self, what: str, stamp_ns: int | None, now_ns: int, limit_s: float) -> str:

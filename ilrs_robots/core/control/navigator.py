@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ilrs_robots.core.control import local_driver
+from ilrs_robots.core.control.local_control import LocalControl
 from ilrs_robots.core.control.navigator_types import (
     NavigatorConfig,
     NavigatorError,
@@ -13,6 +15,7 @@ from ilrs_robots.core.control.navigator_types import (
 from ilrs_robots.core.control.path_keeper import PathKeeper
 from ilrs_robots.core.control.progress import DrivenTrack
 from ilrs_robots.core.control.recovery import Recovery
+from ilrs_robots.core.control.refusal import RefusalWatch
 from ilrs_robots.core.control.supply import HeldWatch, MapWatch
 from ilrs_robots.core.control.terrain_memory import PriorTerrain, TerrainMemory
 from ilrs_robots.core.control.watchdog import Trouble, Watchdog
@@ -20,7 +23,9 @@ from ilrs_robots.core.errors import ConfigError, PlanningError
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning import costmap as costmap_module
 from ilrs_robots.core.planning import grid_planner
+from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.planning.costmap import NavigationCostmap
+from ilrs_robots.core.planning.footing import Footing
 from ilrs_robots.core.planning.grid_planner import PlannedPath
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
@@ -45,7 +50,11 @@ class Navigator:
     """
 
     def __init__(
-        self, config: NavigatorConfig, limits: VehicleLimits, prior: PriorTerrain | None = None
+        self,
+        config: NavigatorConfig,
+        limits: VehicleLimits,
+        prior: PriorTerrain | None = None,
+        footing: Footing | None = None,
     ) -> None:
         """Start idle.
 
@@ -53,6 +62,7 @@ class Navigator:
             config: see NavigatorConfig.
             limits: of the ground, with the footprint.
             prior: orbital terrain in the map frame, or None.
+            footing: how the vehicle stands; None drives by the tracker alone.
         """
         self.config = config
         self.limits = limits
@@ -61,8 +71,10 @@ class Navigator:
         self._track = DrivenTrack()
         self._watchdog = Watchdog(config, 0.5 * limits.footprint_length_m)
         self._recovery = Recovery(config)
+        self._local = LocalControl(config, limits, footing, self._ground, self._path)
         self._maps = MapWatch()
         self._hold = HeldWatch()
+        self._refusal = RefusalWatch(0.5 * limits.footprint_length_m)
         self._goal: tuple[float, float, float | None] | None = None
         self._state, self._reason = NavigatorState.IDLE, ""
         self._error = NavigatorError.NONE
@@ -75,8 +87,11 @@ class Navigator:
 
     @property
     def held(self) -> bool:
-        """Whether what ``on_given`` tells keeps the vehicle from moving as asked."""
-        return self._hold.held(self._now_ns)
+        """Whether what ``on_given`` tells keeps the vehicle from moving as asked.
+
+        A vehicle that the gate keeps off bad ground is not held: it must go elsewhere.
+        """
+        return self._hold.held(self._now_ns) and not self._refusal.by_ground
 
     @property
     def costmap(self) -> NavigationCostmap | None:
@@ -93,7 +108,8 @@ class Navigator:
             if getattr(config, name) != getattr(self.config, name):
                 raise ConfigError(f"{name}: cannot change while the navigator lives")
         self.config = config
-        for part in (self._ground, self._path, self._watchdog, self._recovery):
+        parts = (self._ground, self._path, self._watchdog, self._recovery, self._local)
+        for part in parts:
             part.reconfigure(config)
 
     def set_goal(self, x: float, y: float, yaw: float | None = None) -> None:
@@ -135,6 +151,10 @@ class Navigator:
         self._ground.observe(cost, spec_odom, T_map_odom)
         self._maps.came()
 
+    def on_heights(self, heights: Heights) -> None:
+        """Take the ground's heights; poses are in map."""
+        self._ground.heights = heights
+
     def on_given(self, stamp_ns: int, v: float, w: float) -> None:
         """Take what really goes to the wheels, so that a held vehicle is not called stuck.
 
@@ -144,6 +164,15 @@ class Navigator:
             w: yaw rate, rad/s.
         """
         self._hold.on_given(stamp_ns, v, w)
+
+    def on_gate(self, kind: str, reason: str) -> None:
+        """Take what the command gate says.
+
+        Args:
+            kind: ``ground``, ``power`` or ``link`` where that is why it stops the vehicle.
+            reason: one sentence.
+        """
+        self._refusal.on_gate(kind, reason)
 
     def step(
         self, now_ns: int, x: float, y: float, yaw: float, v: float, held: bool = False
@@ -174,6 +203,10 @@ class Navigator:
             return 0.0, 0.0
         if not all(map(math.isfinite, (x, y, yaw, v))):
             self._reason = "pose is not finite"
+            return 0.0, 0.0
+        final = self._refusal.final(self.config, self._now_ns)
+        if final is not None:
+            self._fail(*final)
             return 0.0, 0.0
         if self._state != NavigatorState.RECOVERING:
             self._track.add(x, y)
@@ -226,10 +259,10 @@ class Navigator:
     def _drive_step(
         self, x: float, y: float, yaw: float, v: float, held: bool
     ) -> tuple[float, float]:
-        ahead = self._path.ahead(x, y)
+        ahead = self._local.look(self._now_ns, x, y)
         assert self._goal is not None
         if self._path.renew(self._now_ns, (x, y, yaw), self._goal, ahead):
-            ahead = self._path.ahead(x, y)
+            ahead = self._local.look(self._now_ns, x, y)
         view = self._ground.view
         if ahead is None or view is None:
             self._reason = self._path.reason or self._reason
@@ -242,8 +275,13 @@ class Navigator:
         if status.done:
             self._arrive(x, y)
             return 0.0, 0.0
-        trouble = self._watchdog.driving(
-            self._now_ns, (x, y, yaw), (v_out, w_out), ahead, status.remaining_m, held
+        tracked = v_out, w_out
+        v_out, w_out = self._local.command(self._now_ns, (x, y, yaw), v, tracked, clear_m)
+        self._reason = self._local.reason or self._reason
+        pose, limit_s = (x, y, yaw), 0.5 * self.config.wait_s
+        trouble = self._refusal.trouble(self._now_ns, pose, v_out > 0.0, limit_s)
+        trouble = trouble or self._watchdog.driving(
+            self._now_ns, pose, (v_out, w_out), ahead, status.remaining_m, held
         )
         self._handle(x, y, trouble)
         return (v_out, w_out) if trouble is None else (0.0, 0.0)
@@ -274,6 +312,7 @@ class Navigator:
             self._state = NavigatorState.PLANNING
             self._path.hurry()
             self._watchdog.pause()
+            self._refusal.pause()
         return v_out, w_out
 
     def _arrive(self, x: float, y: float) -> None:
@@ -304,3 +343,4 @@ def warm_up() -> None:
     """Compile every kernel that navigation uses."""
     grid_planner.warm_up()
     costmap_module.warm_up()
+    local_driver.warm_up()

@@ -9,6 +9,8 @@ import numpy as np
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
+from ilrs_robots.core.control.mppi_config import DrivingLimits, MppiConfig
+from ilrs_robots.core.control.speed_limits import SpeedConfig
 from ilrs_robots.core.control.tracker import TrackerConfig
 from ilrs_robots.core.planning.costmap import CostmapConfig
 from ilrs_robots.core.planning.grid_planner import PlannerConfig
@@ -36,6 +38,8 @@ class NavigatorError(IntEnum):
     GOAL_OCCUPIED = 206
     NO_VALID_PATH = 208
     NO_MAP = 9100
+    NO_POWER = 9101
+    NO_LINK = 9102
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,14 @@ class NavigatorConfig:
     costmap: CostmapConfig = param(CostmapConfig(), doc="costmap")
     planner: PlannerConfig = param(PlannerConfig(), doc="planner")
     tracker: TrackerConfig = param(TrackerConfig(), doc="tracker")
+    mppi: MppiConfig = param(MppiConfig(), doc="sampling control")
+    driving: DrivingLimits = param(DrivingLimits(), doc="what motions are predicted with")
+    speed: SpeedConfig = param(SpeedConfig(), doc="what speed is limited by")
+    controller: str = param(
+        "tracker",
+        doc="tracker: pursuit alone; mppi: refined by sampling control",
+        choices=("tracker", "mppi"),
+    )
     refresh_s: float = param(
         0.4, doc="how often new ground is looked at", unit="s", low=0.0, high=10.0
     )

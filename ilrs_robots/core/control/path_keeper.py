@@ -38,6 +38,12 @@ class PathKeeper:
         self._route = RoutePlanner(config)
         self._planned_ns = _NEVER_NS
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the path goes on beyond what is looked at."""
+        path = self.tracker.path
+        return path is not None and path.length_m - path.progress_m > self._config.view_m
+
     def reconfigure(self, config: NavigatorConfig) -> None:
         """Take other parameters; the path stays."""
         self._config = config

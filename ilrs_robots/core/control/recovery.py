@@ -18,7 +18,8 @@ class Recovery:
     """One recovery after another, a bounded number in one place and in all.
 
     The first in a place only looks, unless the vehicle was held by something that the map did not
-    show; the next ones back up along the driven track.
+    show; the next ones back up along the driven track. Where it is the way that is missing, the
+    vehicle may then pass closed ground at less distance.
     """
 
     def __init__(self, config: NavigatorConfig) -> None:
@@ -43,7 +44,7 @@ class Recovery:
         self._mark: tuple[float, float] | None = None
         self._look_until_ns = 0
         self._back_up = False
-        self._backing = False
+        self._backing = self._squeeze = False
 
     def begin(self, now_ns: int, x: float, y: float, trouble: Trouble) -> bool:
         """Begin a recovery; False when no more are allowed."""
@@ -62,6 +63,7 @@ class Recovery:
         self._back_up = trouble.held_up or self._mark is not None or self._here > 1
         self._look_until_ns = now_ns + round(self._config.look_s / _NS)
         self._backing = False
+        self._squeeze = self._here > 1 and not trouble.held_up and self._mark is None
         self.reason = f"stopped to look: {trouble.cause}"
         return True
 
@@ -89,6 +91,8 @@ class Recovery:
             if self._mark is not None:
                 costmap.mark_disc(*self._mark, self._config.mark_radius_m)
                 self._mark = None
+            if self._squeeze:
+                costmap.narrow()
             if not self._start_backing(x, y, track):
                 return 0.0, 0.0, True
         v_out, w_out, status = self._tracker.command(x, y, yaw, v)

@@ -11,11 +11,15 @@ from ilrs_robots.core.control.navigator_types import NavigatorConfig
 from ilrs_robots.core.control.path import ArcPath
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.mapping.limits import VehicleLimits
+from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.planning.costmap import NavigationCostmap, prior_cost, region
+from ilrs_robots.core.planning.local_terrain import LocalTerrain
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 _NS = 1e-9
 _NEVER_NS = -(1 << 62)
+_BESIDE_M = 5.0
+_MOVED_M = 2.0
 
 
 class PriorTerrain(Protocol):
@@ -39,6 +43,7 @@ class TerrainMemory:
         view: the ground as it was last looked at.
         fresh: something was seen since then.
         looked_ns: when that was.
+        heights: the newest, in map; None where nobody told.
     """
 
     def __init__(
@@ -53,6 +58,8 @@ class TerrainMemory:
         self._limits = limits
         self._prior = prior
         self._latest: tuple[Float32Array, GridSpec, FloatArray] | None = None
+        self.heights: Heights | None = None
+        self._local: tuple[GroundView, float, float, LocalTerrain] | None = None
 
     def reconfigure(self, config: NavigatorConfig) -> None:
         """Take other parameters; the costmap keeps its own."""
@@ -149,6 +156,37 @@ class TerrainMemory:
             settings.planner.escape_m,
         )
 
+    def local(self, x: float, y: float, peak_radius_m: float) -> LocalTerrain | None:
+        """Cost and heights around a place as they were last looked at, None before.
+
+        Args:
+            x: metres, map.
+            y: metres, map.
+            peak_radius_m: see ``LocalTerrain``.
+        """
+        view, held = self.view, self._local
+        if view is None:
+            return None
+        if held is not None and held[0] is view and np.hypot(held[1] - x, held[2] - y) < _MOVED_M:
+            return held[3]
+        spec, reach_m = view.spec, self._config.view_m + _BESIDE_M
+        row, col = (int(v) for v in spec.cell_of(np.array([x, y])))
+        reach = int(reach_m / spec.resolution_m)
+        rows = slice(max(row - reach, 0), row + reach + 1)
+        cols = slice(max(col - reach, 0), col + reach + 1)
+        cost = view.cost[rows, cols]
+        part = GridSpec(
+            spec.origin_x_m + cols.start * spec.resolution_m,
+            spec.origin_y_m + rows.start * spec.resolution_m,
+            spec.resolution_m,
+            *cost.shape,
+        )
+        if min(cost.shape) < 2:
+            return None
+        made = LocalTerrain(part, cost, view.clearance_m[rows, cols], self.heights, peak_radius_m)
+        self._local = (view, x, y, made)
+        return made
+
     def open_marks(self) -> None:
         """Open what recoveries closed."""
         if self.costmap is not None:
@@ -157,5 +195,6 @@ class TerrainMemory:
     def forget(self) -> None:
         """Forget everything that was seen."""
         self.costmap = self.view = self._latest = None
+        self.heights = self._local = None
         self.fresh = False
         self.looked_ns = _NEVER_NS

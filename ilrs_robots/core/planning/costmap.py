@@ -33,6 +33,7 @@ class _Layers:
     prior: Float32Array
     observed: Float32Array
     marked: BoolArray
+    near: BoolArray
     cost: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     clearance: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -62,8 +63,10 @@ class NavigationCostmap:
             prior=np.full(spec.shape, np.nan, np.float32),
             observed=np.full(spec.shape, np.nan, np.float32),
             marked=np.zeros(spec.shape, np.bool_),
+            near=np.zeros(spec.shape, np.bool_),
         )
         self._stale = True
+        self._narrow = False
         self._scratch = np.empty(spec.shape, np.float32)
         self._hits = np.zeros(spec.shape, np.uint16)
 
@@ -94,6 +97,8 @@ class NavigationCostmap:
         layers, floor = self._layers, np.float32(self.config.unseen_cost)
         unseen = np.fmax(layers.prior, floor)
         base = np.where(np.isnan(layers.observed), unseen, layers.observed)
+        doubted = (layers.observed >= np.float32(self.config.lethal_cost)) & ~layers.near
+        base[doubted] = self.config.doubt_cost
         base[layers.marked] = 1.0
         return base
 
@@ -119,6 +124,10 @@ class NavigationCostmap:
         A cell takes the highest cost of the observed cells that fall into it; a closed one closes
         every cell it touches. Cells that the observation does not know stay as they are. Where it
         knows less than half of a cell it can raise that cell's cost but not lower it.
+
+        The observation is taken to be centred on the vehicle. What it shows beyond ``trust_m``
+        was seen sparsely and at a grazing angle: closed ground there is only doubted until the
+        vehicle has come nearer, so that no goal is given up for what was seen from far away.
 
         Args:
             cost: (r, c) float32, 0 to 1, NaN unknown, not inflated.
@@ -147,7 +156,13 @@ class NavigationCostmap:
             self._hits,
             self._layers.observed,
         )
+        self._note_near(T_map_odom @ [*_middle(obs_spec), 0.0, 1.0])
         self._stale = True
+
+    def _note_near(self, middle: FloatArray) -> None:
+        """Trust what is near to the vehicle, whose place is given in map."""
+        dx, dy = self.spec.x_m() - middle[0], self.spec.y_m() - middle[1]
+        self._layers.near |= dx[None] ** 2 + dy[:, None] ** 2 <= self.config.trust_m**2
 
     def mark_disc(self, x_m: float, y_m: float, radius_m: float) -> None:
         """Close a disc whatever is observed there, until ``clear_marks``."""
@@ -155,9 +170,15 @@ class NavigationCostmap:
         self._layers.marked |= dx[np.newaxis] ** 2 + dy[:, np.newaxis] ** 2 <= radius_m**2
         self._stale = True
 
+    def narrow(self) -> None:
+        """Keep less distance from closed ground, until ``clear_marks``: there is no other way."""
+        self._stale |= not self._narrow
+        self._narrow = True
+
     def clear_marks(self) -> None:
-        """Open what ``mark_disc`` closed."""
+        """Open what ``mark_disc`` closed, and keep the whole distance again."""
         self._layers.marked[:] = False
+        self._narrow = False
         self._stale = True
 
     def moved_to(self, spec: GridSpec) -> NavigationCostmap:
@@ -183,12 +204,15 @@ class NavigationCostmap:
             )
             made._layers.observed[target] = self._layers.observed[source]
             made._layers.marked[target] = self._layers.marked[source]
+            made._layers.near[target] = self._layers.near[source]
+        made._narrow = self._narrow
         return made
 
     def _refresh(self) -> None:
         if not self._stale:
             return
         base, settings = self.base_cost(), self.config
+        radius_m = settings.lethal_radius_m - settings.narrow_m * self._narrow
         free = (base < settings.lethal_cost).astype(np.uint8)
         distance = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
         cost = np.empty(self.spec.shape, np.float32)
@@ -197,13 +221,19 @@ class NavigationCostmap:
             base,
             distance,
             self.spec.resolution_m,
-            (settings.lethal_radius_m, settings.decay_radius_m, settings.decay_length_m),
+            (radius_m, settings.decay_radius_m, settings.decay_length_m),
             settings.near_cost,
             cost,
             clearance,
         )
         self._layers.cost, self._layers.clearance = cost, clearance
         self._stale = False
+
+
+def _middle(spec: GridSpec) -> tuple[float, float]:
+    """Centre of a grid, metres."""
+    x_min, y_min, x_max, y_max = spec.bounds_m
+    return 0.5 * (x_min + x_max), 0.5 * (y_min + y_max)
 
 
 def prior_cost(

@@ -26,12 +26,23 @@ class CostmapConfig:
     lethal_radius_m: float = param(
         1.25, doc="the vehicle's centre stays this far from closed cells", unit="m", low=0.0
     )
+    narrow_m: float = param(
+        0.1, doc="by which that distance shrinks where there is no other way", unit="m", low=0.0,
+        high=10.0,
+    )  # fmt: skip
     near_cost: float = param(0.75, doc="cost just outside that radius", low=0.0, high=0.98)
     decay_length_m: float = param(
         0.6, doc="distance over which that cost falls by e", unit="m", low=0.01, high=100.0
     )
     decay_radius_m: float = param(
         3.0, doc="distance beyond which hazards cost nothing", unit="m", low=0.0, high=100.0
+    )
+    trust_m: float = param(
+        10.0, doc="ground that was only seen from farther away is doubted, not closed", unit="m",
+        low=0.0, high=1000.0,
+    )  # fmt: skip
+    doubt_cost: float = param(
+        0.8, doc="cost of ground that looked closed from far away", low=0.0, high=0.98
     )
     prior_max_cost: float = param(
         0.6, doc="prior cost of a slope at the limit", low=0.0, high=0.98
@@ -43,6 +54,11 @@ class CostmapConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         config.check(self)
+        if self.narrow_m > self.lethal_radius_m:
+            raise ConfigError(
+                f"narrow_m = {self.narrow_m} m: must not be above lethal_radius_m = "
+                f"{self.lethal_radius_m} m"
+            )
         if self.decay_radius_m < self.lethal_radius_m:
             raise ConfigError(
                 f"decay_radius_m = {self.decay_radius_m} m: must not be below lethal_radius_m = "

@@ -24,7 +24,7 @@ from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
 
 UInt8Array = NDArray[np.uint8]
 Int8Array = NDArray[np.int8]
-_TABLE: Final = 341
+_TABLE: Final = 171
 _MOST_BUCKETS: Final = 1 << 16
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,10 +27,9 @@ UInt16Array = NDArray[np.uint16]
 Progress = Callable[[int, int], None]
 FULL: Final = 255
 """Of a map of light, where the whole disc is in sight."""
-WATT_PARTS: Final = 10.0
-"""Income is kept in tenths of a watt."""
 DIRECTIONS: Final = 8
 _PARK_YAWS: Final = 72
+_STEPS_AT_ONCE: Final = 12
 
 
 @dataclass(frozen=True)
@@ -183,26 +184,47 @@ def _array_power(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gather(
-    plane: np.ndarray, width: int, place: np.ndarray, start: np.ndarray, cells: np.ndarray,
-    seconds: np.ndarray, turn: np.ndarray, driven: np.ndarray, stand: np.ndarray,
-    there: np.ndarray, back: np.ndarray,
+    share: np.ndarray, first: int, last: int, place: np.ndarray, start: np.ndarray,
+    cells: np.ndarray, parts: np.ndarray, turn: np.ndarray, driven: np.ndarray,
+    trail: np.ndarray, back: np.ndarray, steady: float, stand: np.ndarray, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """Light of places, and income along each trail there and back, for one step of time."""
-    for n in range(place.shape[0]):
-        stand[n] = plane[place[n, 0], place[n, 1]]
-    for e in range(start.size - 1):
-        t0 = t1 = w0 = w1 = 0.0
-        for i in range(start[e], start[e + 1] - 1):
-            share = 0.5 * (
-                plane[cells[i] // width - 2, cells[i] % width - 2]
-                + plane[cells[i + 1] // width - 2, cells[i + 1] % width - 2]
-            )
-            t0 += seconds[i, 0]
-            t1 += seconds[i, 1]
-            w0 += share * seconds[i, 0] * driven[turn[i]]
-            w1 += share * seconds[i, 1] * driven[(turn[i] + 4) % 8]
-        there[e] = 10.0 * w0 / (255.0 * t0) if t0 > 0.0 and t0 < np.inf else 0.0
-        back[e] = 10.0 * w1 / (255.0 * t1) if t1 > 0.0 and t1 < np.inf else 0.0
+    """Light of places and income of ways for some steps of time.
+
+    Args:
+        share: (K, cells) of light.
+        first: step.
+        last: step after the last one.
+        place: (N,) flat cells.
+        start: (E + 1,) where trails begin.
+        cells: (C,) flat cells of trails.
+        parts: (C, 2) share of a trail's time that a step takes, there and back.
+        turn: (C,) direction of each step.
+        driven: (K, 8) W of a whole Sun.
+        trail: (M,) of each way.
+        back: (M,) taken from its end.
+        steady: W of other sources.
+        stand: (K, N) filled.
+        out: (K, M) filled, tenths of a watt.
+    """
+    ahead, behind = np.empty(start.size - 1), np.empty(start.size - 1)
+    for k in range(first, last):
+        plane, power = share[k], driven[k]
+        for n in range(place.size):
+            stand[k, n] = plane[place[n]]
+        for e in range(start.size - 1):
+            w0 = w1 = 0.0
+            before = float(plane[cells[start[e]]])
+            for i in range(start[e], start[e + 1] - 1):
+                after = float(plane[cells[i + 1]])
+                light = before + after
+                before = after
+                w0 += light * parts[i, 0] * power[turn[i]]
+                w1 += light * parts[i, 1] * power[(turn[i] + 4) & 7]
+            ahead[e] = 10.0 * (w0 / 510.0 + steady)
+            behind[e] = 10.0 * (w1 / 510.0 + steady)
+        for m in range(trail.size):
+            tenths = behind[trail[m]] if back[m] else ahead[trail[m]]
+            out[k, m] = min(tenths, 65_535.0)
 
 
 @dataclass(frozen=True)
@@ -240,19 +262,34 @@ def incomes(
         raise PlanningError(f"light maps on {light.spec}, ground on {graph.ground.spec}")
     if len(sun.parked_w) != light.steps:
         raise PlanningError(f"{len(sun.parked_w)} steps of power, {light.steps} of light")
-    steps, trails = light.steps, len(graph.start) - 1
+    steps, cols = light.steps, light.spec.cols
     share = np.empty((steps, graph.places), np.uint8)
     driving = np.empty((steps, len(graph.to)), np.uint16)
-    there, back = np.empty(trails), np.empty(trails)
-    for k in range(steps):
+    flat = (graph.cells // graph.width - 2) * cols + graph.cells % graph.width - 2
+    place = graph.place[:, 0] * cols + graph.place[:, 1]
+    planes = light.share.reshape(steps, -1)
+    parts = _parts(graph)
+
+    def some(first: int) -> None:
         _gather(
-            light.share[k], graph.width, graph.place, graph.start, graph.cells, graph.seconds,
-            graph.turn, sun.driven_w[k], share[k], there, back,
+            planes, first, min(first + _STEPS_AT_ONCE, steps), place, graph.start, flat, parts,
+            graph.turn, sun.driven_w, graph.trail, graph.back, sun.steady_w, share, driving,
         )  # fmt: skip
-        tenths = np.where(graph.back, back[graph.trail], there[graph.trail])
-        driving[k] = np.minimum(tenths + WATT_PARTS * sun.steady_w, 65_535.0)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(some, range(0, steps, _STEPS_AT_ONCE)))
     standing = (share * (sun.parked_w / FULL)[:, None]).astype(np.float32)
     standing += np.float32(sun.steady_w - graph.ground.vehicle.hotel_w)
     if charged_w is not None:
         standing += np.asarray(charged_w, dtype=np.float32)
     return Incomes(standing, driving, share, light.step_s)
+
+
+def _parts(graph: RouteGraph) -> FloatArray:
+    """(C, 2) share of its trail's time that the step out of each cell takes, there and back."""
+    if not len(graph.cells):
+        return np.empty((0, 2))
+    whole = np.add.reduceat(graph.seconds, graph.start[:-1], axis=0)
+    long = np.repeat(whole, np.diff(graph.start), axis=0)
+    usable = np.isfinite(long) & (long > 0.0)
+    return np.where(usable, graph.seconds, 0.0) / np.where(usable, long, 1.0)

@@ -25,7 +25,8 @@ from ilrs_robots.core.planning.route_types import Found, RouteAnswer, RouteCharg
 from ilrs_robots.core.types import FloatArray
 
 _MANY_PLACES: Final = 4096
-"""With more, a later label must have a thousandth of the battery more; with fewer, anything."""
+_GAIN: Final = 0.004
+"""With more places, a later label must have this share of the battery more; else anything."""
 _NEAR_CELLS: Final = 3
 """How far the open ground may be from a vehicle that stands on closed ground."""
 
@@ -180,7 +181,7 @@ class RoutePlanner:
         ways = self.way_latest if walk else np.broadcast_to(free, self.way_latest.shape).copy()
         used = self.battery if battery is None else battery
         need, onward = (self.need, self.onward) if needs is None else needs
-        gain_wh = 0.001 * float(used[0]) if graph.places > _MANY_PLACES else 1e-6
+        gain_wh = _GAIN * float(used[0]) if graph.places > _MANY_PLACES else 1e-6
         return Found(*route_search.search(
             graph.first, graph.to, graph.time_s, self.wheels_w, self.ground.vehicle.hotel_w,
             self.incomes.standing_w, self.incomes.driving_w10, self.light.step_s, used, need,

@@ -89,17 +89,15 @@ def _pop(heap, where, key, count):  # type: ignore[no-untyped-def]  # pragma: no
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _settle(
-    need: np.ndarray, spent: np.ndarray, first: np.ndarray, origin: np.ndarray,
-    way: np.ndarray, cost: np.ndarray, time_s: np.ndarray, most_s: float,
+    need: np.ndarray, spent: np.ndarray, out: np.ndarray, to: np.ndarray, first: np.ndarray,
+    origin: np.ndarray, way: np.ndarray, cost: np.ndarray, time_s: np.ndarray, most_s: float,
     heap: np.ndarray, where: np.ndarray,
 ) -> None:  # fmt: skip
     """Dijkstra backwards: least need over drives of at most a step to where it is known."""
     count = 0
-    for v in range(need.size):
-        if need[v] >= NEVER:
-            continue
-        for i in range(first[v], first[v + 1]):
-            u, e = origin[i], way[i]
+    for u in range(need.size):  # once over every way out, then from what got better
+        for e in range(out[u], out[u + 1]):
+            v = to[e]
             reach = need[v] + cost[e]
             if reach < need[u] and spent[v] + time_s[e] <= most_s:
                 need[u], spent[u] = reach, spent[v] + time_s[e]
@@ -107,7 +105,8 @@ def _settle(
                     heap[count] = u
                     where[u] = count
                     count += 1
-                _up(heap, where, need, where[u])
+        if where[u] >= 0:
+            _up(heap, where, need, where[u])
     while count > 0:
         v = _pop(heap, where, need, count)
         count -= 1
@@ -164,7 +163,7 @@ def survive(
     for e in range(to.size):
         net = driving_w10[last - 1, e] / 10.0 - hotel_w - wheels_w[e]
         cost[e] = max(-net, 0.0) / cell[4] * time_s[e] / 3600.0
-    _settle(arrive, spent, in_first, origin, in_way, cost, time_s, NEVER, heap, where)
+    _settle(arrive, spent, first, to, in_first, origin, in_way, cost, time_s, NEVER, heap, where)
     for n in range(places):
         need[last, n] = cell[1] if havens == 0 else arrive[n]
         if need[last, n] > cell[0]:
@@ -185,7 +184,20 @@ def survive(
             arrive[n] = here if k == last - 1 else max(here, later[n])
             later[n], spent[n] = here, 0.0
         if k < last - 1:
-            _settle(arrive, spent, in_first, origin, in_way, cost, time_s, step_s, heap, where)
+            _settle(
+                arrive,
+                spent,
+                first,
+                to,
+                in_first,
+                origin,
+                in_way,
+                cost,
+                time_s,
+                step_s,
+                heap,
+                where,
+            )
         for n in range(places):
             onward[k, n] = arrive[n] if arrive[n] <= cell[0] else NEVER
             need[k, n] = min(need[k, n], onward[k, n])
@@ -221,7 +233,7 @@ def search(
         goal: place, or -1 to fill everything.
         energy: Wh at the start.
         value_s: delay that a full battery at the goal is worth, beside one that came earlier and
-            stood there since; 0 takes the first arrival.
+            was charged there since if it is lit; 0 takes the first arrival.
         gain_wh: a later label must have this much more.
 
     Returns:
@@ -236,6 +248,7 @@ def search(
     heap, where = np.empty(room, np.int64), np.empty(room, np.int64)
     now = np.full(places, -1, np.int64)
     now_s, now_wh = np.zeros(places), np.zeros(places)
+    due_s, due_wh = np.empty(places), np.empty(places)
     marks = np.full(1 + places, -1, np.int64)
     best_s, best_wh, held_s, used, count = NEVER, 0.0, 0.0, 1, 0
     begin = from_step * step_s
@@ -255,6 +268,8 @@ def search(
             break
         if marks[0] >= 0 and value_s <= 0.0:
             break
+        for n in range(places):
+            due_s[n], due_wh[n] = NEVER, 0.0
         turn, n = 0, 0  # first every place that waits, then what arrives in the step
         while True:
             if turn == 0:
@@ -280,7 +295,7 @@ def search(
                     marks[1 + at] = own
                 if at == goal:
                     if marks[0] >= 0:
-                        best_wh = stored(best_wh, standing_w[k, at], t - held_s, cell)
+                        best_wh = stored(best_wh, max(standing_w[k, at], 0.0), t - held_s, cell)
                         held_s = t
                     if marks[0] < 0 or value_s * (wh - best_wh) / cell[0] > t - best_s:
                         marks[0], best_s, best_wh, held_s = own, t, wh, t
@@ -300,13 +315,23 @@ def search(
                         step += 1
                 if here < end or step >= last or left < cell[1] or end > way_latest[e]:
                     continue
-                if now[v] >= 0 and end < t1:
-                    held = stored(now_wh[v], standing_w[k, v], end - now_s[v], cell)
-                    if end >= now_s[v] and left <= held + gain_wh:
+                if end < t1:  # caught up with by who waits there, or by a label on its way
+                    power = standing_w[k, v]
+                    if now[v] >= 0 and left <= gain_wh + stored(
+                        now_wh[v], power, end - now_s[v], cell
+                    ):
+                        continue
+                    if due_s[v] <= end and left <= gain_wh + stored(
+                        due_wh[v], power, end - due_s[v], cell
+                    ):
                         continue
                 kept = stored(left, standing_w[step, v], (step + 1) * step_s - end, cell)
                 if (kept < need[step + 1, v] and left < onward[step, v]) or end > latest[v]:
                     continue
+                if marks[0] >= 0 and end - best_s > value_s * (1.0 - best_wh / cell[0]):
+                    continue
+                if end < t1 and left >= due_wh[v]:
+                    due_s[v], due_wh[v] = end, left
                 if used == node.size:
                     node, way, parent = more(node), more(way), more(parent)
                     when, has = more(when), more(has)
@@ -319,7 +344,7 @@ def search(
                 count += 1
                 used += 1
         if marks[0] >= 0:
-            best_wh = stored(best_wh, standing_w[k, goal], t1 - held_s, cell)
+            best_wh = stored(best_wh, max(standing_w[k, goal], 0.0), t1 - held_s, cell)
             held_s = t1
         for n in range(places):
             if now[n] >= 0:

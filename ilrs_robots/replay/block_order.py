@@ -252,10 +252,11 @@ class BlockOrder:
         good = np.flatnonzero(columns.good)
         seqs = self._seq + 1 + good
         self._seq += len(columns.kinds)
-        raws: list[RawMessage | None] = [
-            self._raw(columns, n) if columns.kinds[n] == SINGLE else None for n in good.tolist()
-        ]
-        ready = [columns.ready.get(n) for n in good.tolist()]
+        raws: list[RawMessage | None] = [None] * len(good)
+        ready: list[Prepared | None] = [None] * len(good)
+        for place in np.flatnonzero(columns.kinds[good] == SINGLE).tolist():
+            n = int(good[place])
+            raws[place], ready[place] = self._raw(columns, n), columns.ready.get(n)
         stamps = columns.stamps_ns[good]
         new = _Window(
             stamps, seqs, columns.kinds[good], stamps, columns.block.topics[good],

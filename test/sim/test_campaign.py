@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from ilrs_robots.cli.campaign import campaign as command
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.types import GridSpec
 from ilrs_robots.robots.model import load_robot
@@ -31,7 +33,6 @@ pytestmark = pytest.mark.sim
 
 CONFIG = CampaignConfig()
 SMALL = CampaignConfig(side_max_m=30.0)
-ILRS = Path(sys.executable).parent / "ilrs"
 
 
 # -- worlds ---------------------------------------------------------------------------------------
@@ -189,6 +190,7 @@ def test_an_interrupted_campaign_leaves_no_process_behind(tmp_path, module):
     assert [run.seed for run in folder.results()] == [1]
 
 
+@pytest.mark.soak
 def test_a_run_ends_with_whoever_waits_for_it(tmp_path):
     """The program itself: a parent that is not its parent is as good as gone."""
     config = tmp_path / "config.json"
@@ -253,29 +255,51 @@ def test_the_table_is_whole(tmp_path):
 # -- the real thing -------------------------------------------------------------------------------
 
 
-def campaign(out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(ILRS), "campaign", "--out", str(out), *more],
-        capture_output=True, text=True, check=False, timeout=1500,
-    )  # fmt: skip
+def campaign(out: Path, *more: str) -> tuple[int, str]:
+    """The command, in this process; its runs have their own."""
+    done = CliRunner().invoke(
+        command, ["--out", str(out), *more], standalone_mode=False, catch_exceptions=False
+    )
+    return int(done.return_value), " ".join(done.output.split())
 
 
-def test_worlds_are_driven_and_reported(tmp_path):
-    """Short drives through the whole of it: real processes, real worlds, page and table."""
+def short(tmp_path: Path, **more: float) -> tuple[str, str]:
     settings = tmp_path / "short.yaml"
-    settings.write_text(yaml.safe_dump({"side_max_m": 30.0, "duration_s": 6.0}))
-    done = campaign(tmp_path / "out", "--worlds", "1", "--config", str(settings))
-    assert done.returncode == 1, done.stdout + done.stderr
-    run = json.loads((tmp_path / "out" / "runs" / "000001.json").read_text())
-    assert run["outcome"] in (word.TIMEOUT, word.REFUSED), run
-    assert run["worst_roll_deg"] < 28.0
+    settings.write_text(yaml.safe_dump({"side_max_m": 30.0, **more}))
+    return "--config", str(settings)
+
+
+def test_a_world_is_driven_in_and_reported(tmp_path):
+    """The beginning of a drive through the whole of it: a process, a world, page and table."""
+    options = ("--worlds", "1", "--first-seed", "9", *short(tmp_path, duration_s=3.0))
+    code, said = campaign(tmp_path / "out", *options)
+    assert code == 1, said
+    assert "1 of 1 neither arrived nor refused" in said
+    run = RunResult.from_json(json.loads((tmp_path / "out/runs/000009.json").read_text()))
+    assert (run.outcome, run.reason) == (word.TIMEOUT, "not reached within 3 s")
+    assert run.faults == ("timeout",)
+    assert run.worst_roll_deg < 28.0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Campaign of 1 worlds" in page
-    assert (tmp_path / "out" / "overview.png").stat().st_size > 10_000
+    assert "World 9: timeout" in page
+    for picture in ("overview.png", "world_000009.png"):
+        assert (tmp_path / "out" / picture).stat().st_size > 10_000
     assert (tmp_path / "out" / "campaign.csv").exists()
-    again = campaign(tmp_path / "out", "--worlds", "1", "--config", str(settings))
-    assert again.returncode == 2
-    assert "--resume" in again.stdout + again.stderr
+    code, said = campaign(tmp_path / "out", *options)
+    assert code == 2
+    assert "--resume" in said
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+def test_five_worlds_come_out_as_they_should(tmp_path):
+    """Reached where it can be, refused where it cannot, nothing tipped, nothing tall touched."""
+    code, said = campaign(tmp_path / "out", "--worlds", "5", "--first-seed", "9")
+    runs = Campaign(tmp_path / "out", CONFIG, resume=True).results()
+    assert len(runs) == 5
+    summary = Summary.of(runs)
+    assert (summary.tipped, summary.touched, summary.broken) == (0, 0, 0), said
+    assert code == 0, said
 
 
 def test_a_campaign_that_cannot_run_says_why(tmp_path):
@@ -284,6 +308,6 @@ def test_a_campaign_that_cannot_run_says_why(tmp_path):
         (("--config", str(tmp_path / "none.yaml")), "none.yaml"),
         (("--dask", "tcp://127.0.0.1:1"), "dask"),
     ):
-        done = campaign(tmp_path / "out", "--worlds", "1", "--no-report", *more)
-        assert done.returncode == 2, done.stdout + done.stderr
-        assert words in done.stdout + done.stderr
+        code, said = campaign(tmp_path / "out", "--worlds", "1", "--no-report", *more)
+        assert code == 2, said
+        assert words in said

@@ -13,7 +13,9 @@ import pytest
 
 from ilrs_robots.cli.plan import plan
 from ilrs_robots.core.errors import ConfigError, PlanningError
+from ilrs_robots.core.geometry import se3
 from ilrs_robots.robots.model import load_robot
+from ilrs_robots.robots.power_step import PowerStep
 from ilrs_robots.robots.route_planner import RouteOrder, SiteRoute, plan_route, route_vehicle_of
 
 SITE = """
@@ -76,6 +78,28 @@ def test_a_route_of_the_long_range_vehicle(site: str) -> None:
     assert (
         math.degrees(answer.track.slope_rad.max()) <= limit - found.ground.config.slope_margin_deg
     )
+
+
+def test_the_vehicles_own_power_agrees_with_its_plan(site: str) -> None:
+    """The route is driven again by the model that runs on board, with its own light and heat."""
+    found = ordered(site, charge=0.6)
+    track, model = found.answer.track, load_robot("long_range")
+    power = PowerStep("long_range", model, found.site, found.dem)
+    power.restart(0.6, model.power.box.setpoint_k, 0.0)
+    charge = 0.6
+    for leg in found.answer.legs:
+        for i in range(leg.first, leg.last):
+            ahead = track.xy_m[i + 1] - track.xy_m[i]
+            span = track.time_s[i + 1] - track.time_s[i]
+            yaw = leg.park_yaw_rad if leg.park_yaw_rad is not None else math.atan2(*ahead[::-1])
+            at = np.array([*track.xy_m[i], track.height_m[i]])
+            pose = se3.from_rpy(at, (0.0, -track.grade_rad[i], yaw))
+            way = math.hypot(*ahead) / math.cos(track.grade_rad[i])
+            speed = found.ground.config.detour * way / span
+            charge = power.step(track.time_s[i + 1], pose, speed).charge
+            held = track.energy_wh[i + 1] / found.answer.capacity_wh
+            assert charge == pytest.approx(held, abs=0.01)
+    assert charge != 0.6
 
 
 def test_a_crew_can_walk_home_from_all_of_its_route(site: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from route_worlds import BATTERY, PLAIN, flat, planner_of, sun_of
 
 from ilrs_robots.core.planning.route_plan import RoutePlanner
-from ilrs_robots.core.planning.route_search import NEVER, stored
+from ilrs_robots.core.planning.route_survive import NEVER, stored
 
 STEPS, STEP_S = 3, 110.0
 """A little over two moves of a small world, so that drives end in every part of a step."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
-from ilrs_robots.core.energy.battery import BatteryConfig
+from ilrs_robots.core.energy.battery import Battery, BatteryConfig
 from ilrs_robots.core.energy.drive import DriveModel
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class RouteVehicle:
         max_speed_mps: its largest speed.
         battery: its store.
         hotel_w: constant loads and what the heater takes in the dark, above 0 W.
+        battery_k: coldest that the battery gets on the way; the cold takes of what it gives,
+            takes and holds.
     """
 
     drive: DriveModel
@@ -76,6 +81,7 @@ class RouteVehicle:
     max_speed_mps: float
     battery: BatteryConfig
     hotel_w: float
+    battery_k: float = 293.0
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -90,3 +96,23 @@ class RouteVehicle:
         ):
             if not (math.isfinite(value) and value > 0.0):
                 raise ConfigError(f"{name} = {value} {unit}: must be above 0 {unit}")
+
+    def battery_numbers(self, margin: float) -> FloatArray:
+        """(5,) capacity and floor in Wh, largest charging W, charge and discharge efficiency.
+
+        Args:
+            margin: share of the capacity kept above what the battery cannot give.
+        """
+        s, share = self.battery, Battery(self.battery).share_at(self.battery_k)
+        held = s.reserve + (1.0 - s.reserve) * (1.0 - share)
+        charging = s.max_charge_w * share if self.battery_k >= s.charge_from_k else 0.0
+        return np.array([
+            s.capacity_wh, min(held + margin, 1.0) * s.capacity_wh, charging,
+            s.charge_efficiency, s.discharge_efficiency,
+        ])  # fmt: skip
+
+    @property
+    def most_power_w(self) -> float:
+        """That the battery gives for driving, besides the constant loads."""
+        share = Battery(self.battery).share_at(self.battery_k)
+        return self.battery.max_discharge_w * share - self.hotel_w

@@ -228,7 +228,7 @@ def drive_table(vehicle: RouteVehicle, config: RouteConfig) -> FloatArray:
     state = vehicle.drive.state(np.arctan(tangent))
     energy = np.maximum(state.energy_jpm, 0.0)
     speed = vehicle.max_speed_mps * config.speed_share * (1.0 - np.maximum(state.slip, 0.0))
-    power = vehicle.battery.max_discharge_w - vehicle.hotel_w
+    power = vehicle.most_power_w
     if not (power > 0.0 and math.isfinite(float(energy[_TABLE // 2]))):
         raise PlanningError(
             f"the vehicle cannot drive: {max(power, 0.0):.0f} W are left for it and level ground "

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ilrs_robots.core.errors import PlanningError
-from ilrs_robots.core.planning import route_search
+from ilrs_robots.core.planning import route_search, route_survive
 from ilrs_robots.core.planning.route_graph import route_graph
 from ilrs_robots.core.planning.route_ground import Closed, RouteGround
 from ilrs_robots.core.planning.route_light import Incomes, LightSeries, SunPower, incomes
-from ilrs_robots.core.planning.route_search import NEVER, stored
+from ilrs_robots.core.planning.route_survive import NEVER, stored
 from ilrs_robots.core.planning.route_track import Part, Tracker
 from ilrs_robots.core.planning.route_types import Found, RouteAnswer, RouteCharger
-from ilrs_robots.core.types import FloatArray
+from ilrs_robots.core.types import FloatArray, IntArray
 
 _MANY_PLACES: Final = 4096
 _GAIN: Final = 0.004
@@ -67,12 +67,7 @@ class RoutePlanner:
         self.graph = route_graph(ground, [self.start, self.goal, *stops], light.mean())
         self.charged_w = self._charged()
         self.incomes: Incomes = incomes(self.graph, light, sun, self.charged_w)
-        battery = ground.vehicle.battery
-        floor = (battery.reserve + ground.config.charge_margin) * battery.capacity_wh
-        self.battery = np.array([
-            battery.capacity_wh, min(floor, battery.capacity_wh), battery.max_charge_w,
-            battery.charge_efficiency, battery.discharge_efficiency,
-        ])  # fmt: skip
+        self.battery = ground.vehicle.battery_numbers(ground.config.charge_margin)
         self.wheels_w = self.graph.energy_j / np.maximum(self.graph.time_s, 1e-9)
         self._into = self._ways_in()
         self.need, self.onward = self.survivable(self.battery)
@@ -148,7 +143,7 @@ class RoutePlanner:
         graph = self.graph
         need = np.empty((self.light.steps + 1, graph.places))
         onward = np.empty((self.light.steps, graph.places))
-        route_search.survive(
+        route_survive.survive(
             graph.first, graph.to, graph.time_s, self.wheels_w, self.ground.vehicle.hotel_w,
             self.incomes.standing_w, self.incomes.driving_w10, self.light.step_s, battery,
             *self._into, need, onward,
@@ -225,7 +220,9 @@ class RoutePlanner:
 
     def answer(self, found: Found, label: int, energy_wh: float) -> RouteAnswer:
         """Labels as a track with legs, from the start to one of them."""
-        tracker = Tracker(self.graph, self.light, self.sun, self.battery, self.leave_by_s)
+        tracker = Tracker(
+            self.graph, self.light, self.sun, self.battery, self.leave_by_s, self._enough
+        )
         parts = tracker.straightened(self._parts(found, label), energy_wh)
         begin = float(found.when[0])
         if not parts:
@@ -239,6 +236,16 @@ class RoutePlanner:
             True, "", (), track, moved, float(self.battery[1]), float(self.battery[0]),
             stay - begin, notes=self._notes(),
         )  # fmt: skip
+
+    def _enough(self, cell: IntArray, time_s: float, energy_wh: float) -> bool:
+        """Whether it can live on from a place, (row, col), at a time with an energy."""
+        place = self.place_of((int(cell[0]), int(cell[1])))
+        step = min(int(time_s / self.light.step_s + 1e-9), self.light.steps - 1)
+        left = (step + 1) * self.light.step_s - time_s
+        power = float(self.incomes.standing_w[step, place])
+        kept = float(stored(energy_wh, power, left, self.battery))
+        lives = kept >= self.need[step + 1, place] or energy_wh >= self.onward[step, place]
+        return bool(lives)
 
     def _parts(self, found: Found, label: int) -> list[Part]:
         """Drives, joined where it did not stop, and waits between them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,12 +22,14 @@ from ilrs_robots.core.planning.route_kernels import (
     unpadded,
 )
 from ilrs_robots.core.planning.route_light import FULL, LightSeries, SunPower
-from ilrs_robots.core.planning.route_search import stored
+from ilrs_robots.core.planning.route_survive import stored
 from ilrs_robots.core.planning.route_types import RouteLeg, RouteTrack
 from ilrs_robots.core.planning.search import STEPS
 from ilrs_robots.core.types import FloatArray, IntArray
 
 _LONGEST_LEG_M: Final = 1000.0
+_LOSS: Final = 0.01
+Enough = Callable[[IntArray, float, float], bool]
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,15 @@ class Tracker:
         battery: (5,) of ``stored``.
         leave_by_s: (rows, cols) seconds after the first light map until which a cell may be
             passed, or None.
+        enough: whether a cell (row, col) at a time with an energy in Wh may be the end.
     """
 
     def __init__(
         self, graph: RouteGraph, light: LightSeries, sun: SunPower, battery: FloatArray,
-        leave_by_s: FloatArray | None,
+        leave_by_s: FloatArray | None, enough: Enough | None = None,
     ) -> None:  # fmt: skip
         self.graph, self.light, self.sun = graph, light, sun
-        self.battery, self.leave_by_s = battery, leave_by_s
+        self.battery, self.leave_by_s, self.enough = battery, leave_by_s, enough
         ground = graph.ground
         self._height = np.nan_to_num(ground.dem.heights_m).astype(np.float64)
         weight = ground.config.roughness_weight_pm
@@ -140,37 +143,54 @@ class Tracker:
     def straightened(self, parts: Sequence[Part], energy_wh: float) -> list[Part]:
         """The same parts with each drive over the cheapest way near it, where that is no loss.
 
-        A new way is taken where it arrives no later and, had it waited for the old one's time,
-        with no less energy, never falls below the floor and keeps every cell's time. So whatever
-        holds after the old drive holds after the new.
+        A new way is taken where it arrives no later, the rest of the route still keeps to the
+        floor and to every cell's time, and the route ends with energy enough, at most a hundredth
+        of the battery below what it was. So from every point the rest can be driven as planned.
         """
-        made, wh = list(parts), energy_wh
+        made = list(parts)
         for n, part in enumerate(made):
             if not part.drives:
-                wh = float(self.stand(part, wh)[-1, 1])
                 continue
-            old = self.follow(part.cells, part.start_s, wh)
             cells = self._cheapest(part.cells)
-            if cells is not None:
-                new = self.follow(cells, part.start_s, wh)
-                if self._no_worse(cells, new, old):
-                    made[n], old = Part(cells, part.start_s, float(new[-1, 0])), new
-            wh = float(old[-1, 1])
+            if cells is None:
+                continue
+            before = self._run(made, energy_wh)
+            start = before[n][0]
+            new = self.follow(cells, float(start[0]), float(start[1]))
+            tried = [*made[:n], Part(cells, float(start[0]), float(new[-1, 0])), *made[n + 1 :]]
             if n + 1 < len(made):
-                made[n + 1] = replace(made[n + 1], start_s=float(old[-1, 0]))
+                tried[n + 1] = replace(made[n + 1], start_s=float(new[-1, 0]))
+            if new[-1, 0] <= before[n][-1, 0] + 1e-6 and self._holds(tried, before, energy_wh):
+                made = tried
         return made
 
-    def _no_worse(self, cells: IntArray, new: FloatArray, old: FloatArray) -> bool:
-        last = Part(cells[-1:], float(new[-1, 0]), float(old[-1, 0]))
-        if new[-1, 0] > old[-1, 0] + 1e-6 or new[:, 1].min() < min(
-            self.battery[1], old[:, 1].min()
-        ):
+    def _run(self, parts: Sequence[Part], energy_wh: float) -> list[FloatArray]:
+        """Rows of every part, one after the other."""
+        rows, wh = [], energy_wh
+        for part in parts:
+            rows.append(
+                self.follow(part.cells, part.start_s, wh) if part.drives else self.stand(part, wh)
+            )
+            wh = float(rows[-1][-1, 1])
+        return rows
+
+    def _holds(self, parts: list[Part], before: list[FloatArray], energy_wh: float) -> bool:
+        """Whether changed parts keep all that ``straightened`` promises."""
+        after = self._run(parts, energy_wh)
+        least = min(float(rows[:, 1].min()) for rows in before)
+        if min(float(rows[:, 1].min()) for rows in after) < min(self.battery[1], least):
             return False
-        if self.stand(last, float(new[-1, 1]))[-1, 1] < old[-1, 1] - 1e-6:
+        end, old = after[-1][-1], before[-1][-1]
+        if end[1] < old[1] - _LOSS * self.battery[0]:
             return False
-        if self.leave_by_s is None:
-            return True
-        return bool((self.leave_by_s[cells[:, 0], cells[:, 1]] >= new[:, 0]).all())
+        if self.leave_by_s is not None:
+            for part, rows in zip(parts, after, strict=True):
+                by = self.leave_by_s[part.cells[:, 0], part.cells[:, 1]]
+                if (rows[-1, 0] > by[-1]) if not part.drives else bool((rows[:, 0] > by).any()):
+                    return False
+        return self.enough is None or self.enough(
+            parts[-1].cells[-1], float(end[0]), float(end[1])
+        )
 
     def _cheapest(self, cells: IntArray) -> IntArray | None:
         """Cheapest way over 16 neighbours within a block of the old one."""
@@ -201,18 +221,11 @@ class Tracker:
         self, parts: Sequence[Part], energy_wh: float, begin_s: float
     ) -> tuple[RouteTrack, list[RouteLeg]]:
         """The whole track and its legs; times count from ``begin_s``."""
-        rows, places, kinds = [], [], []
-        wh = energy_wh
-        for part in parts:
-            made = self.follow(part.cells, part.start_s, wh) if part.drives else (
-                self.stand(part, wh)
-            )  # fmt: skip
-            cells = part.cells if part.drives else np.repeat(part.cells, len(made), axis=0)
-            kind = "drive" if part.drives else ("charge" if made[-1, 1] > wh + 1e-6 else "wait")
-            rows.append(made)
-            places.append(cells)
-            kinds.append(kind)
-            wh = float(made[-1, 1])
+        rows, places, kinds = self._run(parts, energy_wh), [], []
+        for part, made in zip(parts, rows, strict=True):
+            places.append(part.cells if part.drives else np.repeat(part.cells, len(made), axis=0))
+            gained = made[-1, 1] > made[0, 1] + 1e-6
+            kinds.append("drive" if part.drives else ("charge" if gained else "wait"))
         return self._joined(rows, places, kinds, begin_s)
 
     def _joined(

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ilrs_robots.core.planning.route_ground import Closed
-from ilrs_robots.core.planning.route_search import NEVER
+from ilrs_robots.core.planning.route_survive import NEVER
 
 if TYPE_CHECKING:
     from ilrs_robots.core.planning.route_plan import RoutePlanner

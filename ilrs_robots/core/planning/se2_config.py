@@ -60,8 +60,8 @@ class Se2Config:
     shot_m: float = param(
         3.0, doc="within it the goal is aimed at straight", unit="m", low=0.0, high=100.0
     )
-    coarseness: int = param(2, doc="cells along one cell of the heuristic", low=1, high=16)
-    greed: float = param(1.2, doc="weight of the heuristic, 1 is nearly exact", low=0.0, high=10)
+    coarseness: int = param(3, doc="cells along one cell of the heuristic", low=1, high=16)
+    greed: float = param(1.4, doc="weight of the heuristic, 1 is nearly exact", low=0.0, high=10)
     max_nodes: int = param(120_000, doc="poses looked at", low=100, high=10_000_000)
     keep_share: float = param(
         0.05, doc="share by which the last path may be dearer and stay", low=0.0, high=10.0

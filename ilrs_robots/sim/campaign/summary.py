@@ -98,7 +98,9 @@ class Summary:
                 f"refused {self.truly_refused} and reached {self.beyond} of {self.unsolved} "
                 "worlds that cannot be solved, all should be one or the other"
             )
+        late = self.outcomes.get(word.TIMEOUT, 0) + self.outcomes.get(word.ASTRAY, 0)
         for count, what in (
+            (late, "neither arrived nor refused"),
             (self.tipped, "tipped over"),
             (self.touched, "touched a rock over the clearance"),
             (self.broken, "broke off"),

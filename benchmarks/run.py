@@ -23,6 +23,7 @@ MODULES = (
     "layers",
     "messages",
     "planning",
+    "bench_filter",
     "environment",
     "terrain",
     "replay",

@@ -12,6 +12,7 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 from tf2_msgs.msg import TFMessage
 
+from ilrs_robots.core import warm
 from ilrs_robots.core.clock import other_clock
 from ilrs_robots.core.errors import IlrsError, TerrainError
 from ilrs_robots.core.geometry import se3
@@ -76,6 +77,7 @@ class LocalizationNode(ManagedNode):
         self._odom = self.publisher(Odometry, "odom", qos.STREAM)
         self._pose = None
         if isinstance(self._step, InertialStep):
+            warm.localization()
             self._pose = self.publisher(PoseWithCovarianceStamped, "pose", qos.STATE)
         self._tf = self.publisher(TFMessage, "/tf", qos.TF)
         self.subscribe(Imu, "imu/data", self._on_imu, qos.STREAM)

@@ -20,6 +20,7 @@ from ilrs_robots.nodes.runtime import keep_freed_memory
 HERE = Path(__file__).resolve().parent
 MODULES = (
     "cloud_and_map",
+    "registration",
     "layers",
     "messages",
     "planning",

@@ -20,11 +20,13 @@ from ilrs_robots.nodes.runtime import keep_freed_memory
 HERE = Path(__file__).resolve().parent
 MODULES = (
     "cloud_and_map",
+    "registration",
     "layers",
     "messages",
     "planning",
     "bench_routes",
     "bench_local",
+    "bench_filter",
     "environment",
     "terrain",
     "replay",

@@ -14,6 +14,13 @@ def mapping() -> None:
     layer_shared.warm_up()
 
 
+def localization() -> None:
+    """Kernels of the error-state filter."""
+    from ilrs_robots.core.localization import state_filter
+
+    state_filter.warm_up()
+
+
 def navigation() -> None:
     """Kernels of cost map, planner, navigator and of the prior terrain that they read."""
     from ilrs_robots.core.control import navigator

@@ -6,7 +6,14 @@ from array import array
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, PoseStamped, Transform, TransformStamped, TwistStamped
+from geometry_msgs.msg import (
+    Pose,
+    PoseStamped,
+    PoseWithCovarianceStamped,
+    Transform,
+    TransformStamped,
+    TwistStamped,
+)
 from grid_map_msgs.msg import GridMap
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from sensor_msgs.msg import Imu, JointState, PointCloud2
@@ -148,6 +155,17 @@ def odometry_message(estimate: OdometryEstimate, frame: str, child: str) -> Odom
     lin, ang = msg.twist.twist.linear, msg.twist.twist.angular
     lin.x, lin.y, lin.z = (float(v) for v in estimate.linear_mps)
     ang.x, ang.y, ang.z = (float(v) for v in estimate.angular_rps)
+    return msg
+
+
+def pose_covariance_message(
+    frame: str, stamp_ns: int, transform: FloatArray, covariance: FloatArray
+) -> PoseWithCovarianceStamped:
+    """Pose (4, 4) with its covariance (6, 6), m2 and rad2."""
+    msg = PoseWithCovarianceStamped()
+    msg.header.stamp, msg.header.frame_id = to_stamp(stamp_ns), frame
+    msg.pose.pose = pose_message(transform)
+    msg.pose.covariance = np.asarray(covariance, dtype=np.float64).ravel()
     return msg
 
 

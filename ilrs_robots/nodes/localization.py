@@ -6,11 +6,13 @@ import math
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 from tf2_msgs.msg import TFMessage
 
+from ilrs_robots.core import warm
 from ilrs_robots.core.clock import other_clock
 from ilrs_robots.core.errors import IlrsError, TerrainError
 from ilrs_robots.core.geometry import se3
@@ -20,10 +22,12 @@ from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare, declare_one
+from ilrs_robots.robots.filter_report import filter_trouble, filter_values
+from ilrs_robots.robots.inertial_step import METHODS, InertialStep, make_localization
+from ilrs_robots.robots.settings import filter_config_of
 from ilrs_robots.robots.site import initial_pose, load_prior
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
-    LocalizationStep,
     base_frame,
     dead_reckoning_config_of,
     odom_frame,
@@ -59,7 +63,10 @@ class LocalizationNode(ManagedNode):
         self._prior = prior
         self._start_pose: FloatArray = initial_pose(placement, prior)
         restart_at = self._start_pose if self._node_clock.simulated else None
-        self._step = LocalizationStep(model, self.robot, cfg, restart_at)
+        own = declare(self, "filter", filter_config_of(model))
+        doc = f"how the pose is reckoned: one of {', '.join(METHODS)}"
+        method = str(declare_one(self, "method", METHODS[0], doc))
+        self._step = make_localization(method, model, self.robot, cfg, restart_at, own)
         self._imu_ns: int | None = None
         self._first_ns: int | None = None
         self._moved_ns = _NEVER_NS
@@ -68,6 +75,10 @@ class LocalizationNode(ManagedNode):
         self._sent_ns = self._kept_ns = _NEVER_NS
         self._kept = KeptState.of(self, f"{self.robot}.pose")
         self._odom = self.publisher(Odometry, "odom", qos.STREAM)
+        self._pose = None
+        if isinstance(self._step, InertialStep):
+            warm.localization()
+            self._pose = self.publisher(PoseWithCovarianceStamped, "pose", qos.STATE)
         self._tf = self.publisher(TFMessage, "/tf", qos.TF)
         self.subscribe(Imu, "imu/data", self._on_imu, qos.STREAM)
         self.subscribe(JointState, "joint_states", self._on_joints, qos.STREAM)
@@ -77,6 +88,8 @@ class LocalizationNode(ManagedNode):
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Report refused measurements and whether odometry runs."""
         values: dict[str, object] = dict(self._step.counters)
+        if isinstance(self._step, InertialStep):
+            values |= filter_values(self._step)
         now_ns = self.now_ns()
         trouble = self._node_clock.trouble(now_ns)
         if not trouble and self._imu_ns is not None:
@@ -85,7 +98,9 @@ class LocalizationNode(ManagedNode):
             return WARN, trouble, values
         if self._sent_ns == _NEVER_NS:
             return WARN, "no odometry yet: no joint states with IMU data have come", values
-        return OK, "odometry runs", values
+        if isinstance(self._step, InertialStep):
+            trouble = filter_trouble(self._step)
+        return (WARN, trouble, values) if trouble else (OK, "odometry runs", values)
 
     def _on_imu(self, msg: Imu) -> None:
         sample = convert.imu_sample(msg)
@@ -172,6 +187,18 @@ class LocalizationNode(ManagedNode):
         self._odom.publish(convert.odometry_message(estimate, frame, child))
         if not 0 <= estimate.stamp_ns - self._kept_ns < KEEP_PERIOD_NS:
             self._keep(estimate)
+            self._publish_pose(estimate)
+
+    def _publish_pose(self, estimate: OdometryEstimate) -> None:
+        """The pose in ``map`` with its covariance: what ``map -> odom`` cannot say."""
+        if self._pose is None or not isinstance(self._step, InertialStep):
+            return
+        T_odom_base = se3.make_transform(estimate.position_m, estimate.quat_wxyz)
+        T_map_base = self._step.T_map_odom @ T_odom_base
+        spread = self._step.map_covariance()
+        self._pose.publish(
+            convert.pose_covariance_message(MAP_FRAME, estimate.stamp_ns, T_map_base, spread)
+        )
 
     def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
         if msg.header.frame_id != MAP_FRAME:
@@ -185,13 +212,20 @@ class LocalizationNode(ManagedNode):
                 self._start_pose = T_map_base
                 self.get_logger().info("initialpose: localisation will start there")
                 return
-            turned = self._step.relocate(T_map_base)
+            turned = self._relocate(T_map_base, msg)
         except IlrsError as error:
             self.get_logger().error(f"initialpose refused: {error}")
             return
         heading = "with its heading" if turned else "the heading is held by the star tracker"
         x, y = (float(v) for v in T_map_base[:2, 3])
         self.get_logger().info(f"initialpose ({x:.1f}, {y:.1f}) m taken, {heading}")
+
+    def _relocate(self, T_map_base: FloatArray, msg: PoseWithCovarianceStamped) -> bool:
+        if not isinstance(self._step, InertialStep):
+            return self._step.relocate(T_map_base)
+        spread = np.array(msg.pose.covariance, dtype=np.float64).reshape(6, 6)[:3, :3]
+        given = np.isfinite(spread).all() and (np.diagonal(spread)[:2] > 0.0).all()
+        return self._step.relocate(T_map_base, spread if given else None)
 
     def _on_ground(self, T_map_base: FloatArray) -> FloatArray:
         """A pose drawn on a flat map has height 0: it is put onto the prior terrain."""

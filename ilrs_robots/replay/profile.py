@@ -13,9 +13,11 @@ from typing import Any, Final
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.localization.filter_config import FilterConfig
 from ilrs_robots.core.paths import config_file, share_dir, shown
+from ilrs_robots.robots.inertial_step import METHODS
 from ilrs_robots.robots.model import MODELS, RobotModel, RoverModel, load_robot
-from ilrs_robots.robots.settings import dead_reckoning_config_of
+from ilrs_robots.robots.settings import dead_reckoning_config_of, filter_config_of
 
 _OWN_TOPICS: Final = ("/imu/data", "/joint_states", "/lidar/points")
 
@@ -76,6 +78,8 @@ class ReplayProfile:
     )
     frames: dict[str, str] = param({}, doc="the bag's frame ids -> frames of the robot's file")
     dead_reckoning: dict[str, float] = param({}, doc="parameters besides those of the vehicle")
+    localization: str = param("dead_reckoning", doc="how the pose is reckoned", choices=METHODS)
+    filter: dict[str, float] = param({}, doc="the filter's parameters besides the vehicle's")
     reorder_s: float = param(
         0.5, doc="messages are sorted by header stamp within this time", unit="s", low=0.0,
         high=10.0,
@@ -97,6 +101,12 @@ class ReplayProfile:
         """Dead reckoning's parameters for the vehicle."""
         own = dead_reckoning_config_of(self.vehicle)
         return config.replaced(own, self.dead_reckoning) if self.dead_reckoning else own
+
+    @property
+    def filter_config(self) -> FilterConfig:
+        """The error-state filter's parameters for the vehicle."""
+        own = filter_config_of(self.vehicle)
+        return config.replaced(own, self.filter) if self.filter else own
 
     def topic_kinds(self) -> dict[str, str]:
         """Full topic name -> what it is, a field of ``TopicsConfig`` (``cloud`` for clouds)."""

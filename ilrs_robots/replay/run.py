@@ -284,6 +284,8 @@ class Replayer:
             self._start,
             profile.reckoning if profile.vehicle.type == "rover" else None,
             own_localization=not profile.topics.pose,
+            method=profile.localization,
+            filter_config=profile.filter_config,
         )
         judge = GroundJudge(self._truth_grid)
         self._now = Segment(perception, PoseLog(), PoseLog(), judge, now_ns, now_ns)

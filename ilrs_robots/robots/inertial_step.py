@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
+from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoning, DeadReckoningConfig
 from ilrs_robots.core.localization.filter_config import FilterConfig
@@ -19,6 +22,9 @@ from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.localization_step import LocalizationStep
 from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.settings import filter_config_of, kinematics_of
+
+METHODS: Final = ("dead_reckoning", "filter")
+"""How a pose can be reckoned: wheels and gyro alone, or by the error-state filter."""
 
 
 class InertialStep(LocalizationStep):
@@ -166,3 +172,31 @@ class InertialStep(LocalizationStep):
         turn[:3, :3] = turn[3:, 3:] = self._T_map_anchor[:3, :3]
         spread: FloatArray = turn @ self.odometry.filter.pose_covariance(in_odom=False) @ turn.T
         return spread
+
+
+def make_localization(
+    method: str,
+    model: RobotModel,
+    robot: str,
+    cfg: DeadReckoningConfig,
+    restart_at: FloatArray | None = None,
+    own: FilterConfig | None = None,
+) -> LocalizationStep:
+    """The localisation step of a method.
+
+    Args:
+        method: one of ``METHODS``.
+        model: the rover.
+        robot: its name.
+        cfg: mounts and noise.
+        restart_at: (4, 4) T_map_base of a simulation's start, or None to keep the pose.
+        own: the filter's parameters; None for the vehicle's own.
+
+    Raises:
+        ConfigError: there is no such method.
+    """
+    if method == "filter":
+        return InertialStep(model, robot, cfg, restart_at, own)
+    if method == "dead_reckoning":
+        return LocalizationStep(model, robot, cfg, restart_at)
+    raise ConfigError(f"localisation method {method!r}: must be one of {', '.join(METHODS)}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
+from ilrs_robots.core.localization.filter_config import FilterConfig
 from ilrs_robots.core.localization.reckoning_batch import Advance, SampleBatch
 from ilrs_robots.core.types import (
     AttitudeSample,
@@ -22,6 +23,7 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
 )
 from ilrs_robots.robots.frames import MAP_FRAME, base_frame, new_tree, odom_frame
+from ilrs_robots.robots.inertial_step import make_localization
 from ilrs_robots.robots.localization_step import LocalizationStep
 from ilrs_robots.robots.mapping_step import MappingConfig, MappingStep, MapUpdate
 from ilrs_robots.robots.model import RobotModel, RoverModel
@@ -48,6 +50,8 @@ class Perception:
         start_pose: (4, 4) T_map_base where it starts.
         dead_reckoning: parameters instead of the vehicle's own; None for those.
         own_localization: whether the pose is reckoned here; otherwise it comes by ``on_pose``.
+        method: how it is reckoned, see ``inertial_step.METHODS``.
+        filter_config: of the error-state filter, where that is the method; None for the vehicle's.
 
     Attributes:
         tree: transforms.
@@ -64,6 +68,8 @@ class Perception:
         dead_reckoning: DeadReckoningConfig | None = None,
         *,
         own_localization: bool = True,
+        method: str = "dead_reckoning",
+        filter_config: FilterConfig | None = None,
     ) -> None:
         self.name = name
         self.tree = new_tree(model, name)
@@ -75,7 +81,9 @@ class Perception:
         self.localization: LocalizationStep | None = None
         if own_localization and isinstance(model, RoverModel):
             cfg = dead_reckoning or dead_reckoning_config_of(model)
-            self.localization = LocalizationStep(model, name, cfg, restart_at=start_pose)
+            self.localization = make_localization(
+                method, model, name, cfg, start_pose, filter_config
+            )
         mapping = MappingConfig()
         self.mapping = MappingStep(
             name,

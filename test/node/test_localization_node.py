@@ -32,7 +32,9 @@ SPEED_MPS = 0.5
 class Vehicle:
     """Drives straight ahead on level ground and publishes what its sensors say."""
 
-    def __init__(self, graph: Any, *, use_sim_time: bool = True) -> None:
+    def __init__(
+        self, graph: Any, *, use_sim_time: bool = True, method: str = "dead_reckoning"
+    ) -> None:
         self.graph = graph
         self.node = graph.add(Node("vehicle"))
         self.clock = self.node.create_publisher(Clock, "/clock", qos.STATE)
@@ -43,15 +45,18 @@ class Vehicle:
         )
         self.odom: list[Odometry] = []
         self.map_odom = np.zeros(3)
-        self.message = ""
+        self.message, self.values = "", {}
+        self.poses: list[PoseWithCovarianceStamped] = []
         subscribe = self.node.create_subscription
         subscribe(Odometry, "odom", self.odom.append, qos.STREAM)
+        subscribe(PoseWithCovarianceStamped, "pose", self.poses.append, qos.STATE)
         subscribe(TFMessage, "/tf", self._on_tf, qos.TF)
         subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.STATE)
         self.now_ns, self.turned_rad = 50 * S, 0.0
         self.force_mps2 = np.array([0.0, 0.0, MOON_GRAVITY_MPS2])
         self.localization = graph.add(LocalizationNode())
         self.localization.set_parameters([Parameter("use_sim_time", value=use_sim_time)])
+        self.localization.declare_parameter("method", method)
         bring_up(self.localization)
         graph.until(
             lambda: self.imu.get_subscription_count() and self.joints.get_subscription_count(),
@@ -66,6 +71,7 @@ class Vehicle:
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         self.message = msg.status[0].message
+        self.values = {pair.key: pair.value for pair in msg.status[0].values}
 
     def _tick(self) -> None:
         self.now_ns += TICK_NS
@@ -152,6 +158,22 @@ def test_a_given_pose_moves_map_to_odom_onto_the_terrain(graph: Any, vehicle: Ve
     assert np.hypot(x - 12.0, y + 8.0) == pytest.approx(vehicle.way_m(), abs=0.5)
     prior = vehicle.localization._prior
     assert z == pytest.approx(float(prior.height(np.array([[12.0, -8.0]]))[0]), abs=0.1)
+
+
+def test_the_filter_says_where_in_map_and_how_its_sensors_do(graph: Any) -> None:
+    vehicle = Vehicle(graph, method="filter")
+    graph.until(lambda: vehicle.way_m() > 1.0 and vehicle.poses, "odometry and poses in map")
+    graph.until(lambda: "wheels_nis" in vehicle.values, "innovation statistics")
+    assert int(vehicle.values["wheels_taken"]) > 20
+    x = vehicle.poses[-1].pose.pose.position.x
+    p = vehicle.odom[-1].pose.pose.position
+    reach = vehicle.map_odom + np.array((p.x, p.y, p.z))
+    assert x == pytest.approx(reach[0], abs=0.5)
+    spread = np.array(vehicle.poses[-1].pose.covariance).reshape(6, 6)
+    assert (np.diagonal(spread) > 0.0).all()
+    vehicle.give_pose(12.0, -8.0)
+    before = vehicle.map_odom.copy()
+    graph.until(lambda: np.any(vehicle.map_odom != before), "the pose to be taken")
 
 
 def test_a_node_on_the_wall_clock_names_use_sim_time(graph: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from scipy import ndimage
 
 from ilrs_robots.cli.main import cli
 from ilrs_robots.core.io.map_files import load_map
+from ilrs_robots.replay.profile import load_profile
+from ilrs_robots.replay.rescue import replay_bag
 
 pytestmark = pytest.mark.replay
 HUSKY_END_M = np.array([-40.0454, -76.9988, -2.6974])
@@ -47,6 +50,17 @@ def test_a_foreign_rover_ends_where_a_respected_filter_does(data, tmp_path) -> N
     rows = np.loadtxt(tmp_path / "trajectory.tum")
     np.testing.assert_allclose(rows[-1, 1:4], end, atol=1e-5)
     assert (np.diff(rows[:, 0]) > 0.0).all()
+
+
+@pytest.mark.soak
+def test_the_filter_carries_a_foreign_rover_as_well(data) -> None:
+    profile = replace(load_profile("husky"), localization="filter")
+    segment = replay_bag(data / "bags" / "husky_test1.bag", profile).segment
+    assert segment is not None
+    assert np.linalg.norm(segment.poses.positions_m[-1] - HUSKY_END_M) < 0.6
+    step = segment.perception.localization
+    assert step.counters.get("joints_gate", 0) == 0
+    assert not step.lost
 
 
 def test_the_golden_map_comes_back(data, tmp_path) -> None:

@@ -48,17 +48,22 @@ def started(drive: MeasuredDrive, seed: int = 0, own: FilterConfig = OWN) -> Sta
 
 
 def filtered(drive: MeasuredDrive, what: str = "wheels stars scans", seed: int = 0) -> StateFilter:
-    """The filter at the end of a drive, all at once."""
+    """The filter at the end of a drive, fed with ten seconds at a time."""
     made = started(drive, seed)
-    if "wheels" in what:
-        made.wheels_many(drive.wheel_stamps_ns, wheel_values(drive))
-    if "stars" in what:
-        for star in drive.stars:
+    wheels, chunk = wheel_values(drive), round(10 * drive.shape.imu_hz)
+    stars = [s for s in drive.stars if "stars" in what][::-1]
+    scans = [s for s in drive.scans if "scans" in what][::-1]
+    for begin in range(0, len(drive.stamps_ns), chunk):
+        part = slice(begin, begin + chunk)
+        stamps = drive.stamps_ns[part]
+        while stars and stars[-1].stamp_ns <= stamps[-1]:
+            star = stars.pop()
             made.stars(star.stamp_ns, star.quat_wxyz, star.sigma_rad)
-    if "scans" in what:
-        for scan in drive.scans:
-            made.scan(scan)
-    made.propagate(drive.stamps_ns, drive.rates_rps, drive.forces_mps2)
+        while scans and scans[-1].stamp_ns <= stamps[-1]:
+            made.scan(scans.pop())
+        if "wheels" in what:
+            made.wheels_many(drive.wheel_stamps_ns[part], wheels[part])
+        made.propagate(stamps, drive.rates_rps[part], drive.forces_mps2[part])
     made.advance()
     return made
 

@@ -44,7 +44,7 @@ def drive() -> MeasuredDrive:
 def test_errors_are_as_large_as_it_believes_over_fifty_drives() -> None:
     """NEES and NIS inside their bounds; slip as the filter models it."""
     noise = replace(NOISE, slip_mean=0.0, slip_sigma=0.2)
-    shape = replace(SHAPE, duration_s=30.0)
+    shape = replace(SHAPE, duration_s=30.0, imu_hz=25.0)
     squares, nis = [], {"wheels": [], "stars": [], "scan": []}
     for seed in range(50):
         drive = make_drive(seed, shape, noise)
@@ -277,3 +277,16 @@ def test_without_any_aid_it_knows_how_fast_it_is_lost(drive: MeasuredDrive) -> N
     assert position_error(blind, drive) < 4.0 * np.sqrt(np.trace(blind.state().covariance[:3, :3]))
     assert position_error(aided, drive) < 0.5
     assert attitude_error(aided, drive) < np.radians(0.3)
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(k, marks=pytest.mark.soak) for k in range(1, 20))]
+)
+def test_a_kilometre_with_slip_ends_within_half_a_percent(seed: int) -> None:
+    """Slip of 10 to 30 %, of which the filter is told nothing but how far it may go."""
+    drive = make_drive(seed, replace(SHAPE, duration_s=2020.0, imu_hz=25.0), NOISE)
+    made = filtered(drive, seed=seed)
+    assert drive.driven_m > 1000.0
+    assert position_error(made, drive) < 0.005 * drive.driven_m
+    assert attitude_error(made, drive) < np.radians(0.3)
+    assert position_error(made, drive) < 4.0 * np.sqrt(np.trace(made.state().covariance[:3, :3]))

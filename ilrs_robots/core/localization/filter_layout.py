@@ -46,7 +46,9 @@ WHEEL_MPS = 34
 SHIFT, SHIFT_YAW = 35, 38
 FORGIVEN = 39
 """(6,) upper triangle of what absolute fixes took off the position's covariance, m2."""
-NOMINAL = 45
+SLIP_SPEED = 45
+"""Speed of the body to which the slip's speed was last fitted, m/s."""
+NOMINAL = 46
 
 # error state (ERROR,): position, velocity, attitude, gyro and accelerometer bias, slip, kept pose
 E_P, E_V, E_Q, E_BG, E_BA, E_SLIP, E_KP, E_KQ = 0, 3, 6, 9, 12, 15, 17, 20

@@ -47,7 +47,6 @@ def move(
     if gap:
         rx, ry, rz, fx, fy, fz, fall = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     R, E = np.empty((3, 3)), np.empty((3, 3))
-    before = _speed(x)
     half = x[at.Q_ : at.Q_ + 4].copy()
     rotate_by(half, 0.5 * rx, 0.5 * ry, 0.5 * rz)
     matrix_of(half, R)
@@ -68,7 +67,7 @@ def move(
         A[k, 2] = (R[k, 1] * fx - R[k, 0] * fy) * dt
     _transition(P, A, R, E, dt)
     _noise(P, c, dt, gap)
-    _slip(x, P, c, R, dt, before)
+    _slip(x, P, c, R, dt)
 
 
 @njit(cache=True, error_model="numpy")
@@ -129,16 +128,16 @@ def _noise(P: FloatArray, c: FloatArray, dt: float, gap: bool) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _slip(
-    x: FloatArray, P: FloatArray, c: FloatArray, R: FloatArray, dt: float, before: float
-) -> None:
+def _slip(x: FloatArray, P: FloatArray, c: FloatArray, R: FloatArray, dt: float) -> None:
     """The slip's speed stays a share of the body's, and forgets itself over the wheels' way.
 
     First-order Gauss-Markov; its spread grows with the slope along and across the body (Helmick
-    et al. 2006: slip as a function of slope). ``before`` is the body's speed before the step.
+    et al. 2006: slip as a function of slope). The share is kept to the speed that was last used,
+    so that what noise adds to the speed it takes away again.
     """
     after = max(_speed(x), CREEPING_MPS)
-    ratio = after / max(before, CREEPING_MPS)
+    ratio = after / max(x[at.SLIP_SPEED], CREEPING_MPS)
+    x[at.SLIP_SPEED] = after
     stays = math.exp(-x[at.WHEEL_MPS] * dt / c[at.C_SLIP_LENGTH])
     scale = ratio * stays
     for k in range(2):

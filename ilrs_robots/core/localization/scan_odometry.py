@@ -9,6 +9,7 @@ the prediction, and says so in the covariance.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from ilrs_robots.core.localization.scan_odometry_config import ScanOdometryConfi
 from ilrs_robots.core.localization.voxel_planes import VoxelPlanes
 from ilrs_robots.core.types import Float32Array, FloatArray
 
+_SAME_SHARE: Final = 0.02
+"""Change of the matched share that counts as none."""
 __all__ = ["ScanMotion", "ScanOdometry", "ScanOdometryConfig", "warm_up"]
 
 
@@ -77,6 +80,7 @@ class ScanOdometry:
         self.unmatched = 0
         self._last_ns: int | None = None
         self._key_ns = 0
+        self._key_share = -1.0
         self._T_local_key: FloatArray = np.eye(4)
         self._swept_at: FloatArray = np.zeros(3)
 
@@ -129,6 +133,7 @@ class ScanOdometry:
         )  # fmt: skip
         self.T_local_body, self._last_ns = pose, stamp_ns
         if motion.key:
+            self._key_share = found.matched
             self._become_key(stamp_ns, xyz_body_m)
         return motion
 
@@ -137,7 +142,9 @@ class ScanOdometry:
         way = float(np.linalg.norm(T_key_body[:3, 3]))
         cosine = 0.5 * (float(np.trace(T_key_body[:3, :3])) - 1.0)
         turn = float(np.arccos(min(max(cosine, -1.0), 1.0)))
-        return way > cfg.key_distance_m or turn > cfg.key_turn_rad or matched < cfg.key_matched
+        # Few matches are a reason only where the last key scan has changed something.
+        sparse = matched < cfg.key_matched and abs(matched - self._key_share) > _SAME_SHARE
+        return way > cfg.key_distance_m or turn > cfg.key_turn_rad or sparse
 
     def _become_key(self, stamp_ns: int, xyz: Float32Array) -> None:
         """Add a scan at ``T_local_body`` to the map, and drop what is far."""

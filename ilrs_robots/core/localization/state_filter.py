@@ -246,3 +246,12 @@ class StateFilter(FilterInputs):
         """Whether the position is known no better than ``trusted_position_m``."""
         P = self._line.state.covariance
         return bool(np.sqrt(np.trace(P[:2, :2])) > self.own.trusted_position_m)
+
+
+def warm_up() -> None:
+    """Compile the kernels."""
+    made = StateFilter(DeadReckoningConfig(), FilterConfig())
+    made.wheels(1, np.zeros(3), np.ones(3))
+    made.propagate(np.array([1, 2], dtype=np.int64), np.zeros((2, 3)), np.zeros((2, 3)))
+    made.imu(3, np.zeros(3), np.zeros(3))
+    made.advance()

@@ -11,6 +11,7 @@ from ilrs_robots.core.localization.filter_kernels import run
 from ilrs_robots.core.localization.filter_layout import NOMINAL, WIDTH, FilterArrays, Kind
 from ilrs_robots.core.types import FloatArray, IntArray
 
+_IMU, _RANGE = int(Kind.IMU), int(Kind.RANGE)
 _ROOM: Final = 4096
 _EVERY: Final = 24
 """Events between two kept states: a late measurement costs at most this many more."""
@@ -63,18 +64,18 @@ class Timeline:
         """
         if self._count == len(self._stamps):
             self._make_room(1)
-        place = self._count
+        place, code = self._count, int(kind)
         last = place - 1
-        if place and (stamp_ns, kind) <= (self._stamps[last], self._kinds[last]):
-            place = self._place(kind, stamp_ns)
+        if place and (stamp_ns, code) <= (int(self._stamps[last]), int(self._kinds[last])):
+            place = self._place(code, stamp_ns)
             if place < 0:
                 return False
             for array in (self._stamps, self._kinds, self._values):
                 array[place + 1 : self._count + 1] = array[place : self._count].copy()
-        self._stamps[place], self._kinds[place] = stamp_ns, kind
+        self._stamps[place], self._kinds[place] = stamp_ns, code
         self._values[place, : len(values)] = values
         self._count += 1
-        if kind == Kind.IMU and (self._imu_ns is None or stamp_ns > self._imu_ns):
+        if code == _IMU and (self._imu_ns is None or stamp_ns > self._imu_ns):
             self._imu_ns = stamp_ns
         if place < self._done:
             self._go_back(place)
@@ -144,12 +145,12 @@ class Timeline:
         )  # fmt: skip
         self._done = end
 
-    def _place(self, kind: Kind, stamp_ns: int) -> int:
+    def _place(self, kind: int, stamp_ns: int) -> int:
         """Index for an event, -1 where it cannot have one."""
-        stamps, kinds = self._stamps[: self._count], self._kinds
-        place = int(np.searchsorted(stamps, stamp_ns))
+        stamps, kinds = self._stamps, self._kinds
+        place = int(np.searchsorted(stamps[: self._count], stamp_ns))
         while place < self._count and stamps[place] == stamp_ns and kinds[place] <= kind:
-            if kinds[place] == kind and kind != Kind.RANGE:
+            if kinds[place] == kind and kind != _RANGE:
                 return -1
             place += 1
         oldest = self._kept[0][0]

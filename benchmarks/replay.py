@@ -126,6 +126,7 @@ def peak_mb(path: Path) -> float:
 def run(*, quick: bool = False) -> dict[str, Any]:
     """Rows for the table."""
     warm.mapping()
+    warm.reckoning()
     repeats = 1 if quick else 3
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

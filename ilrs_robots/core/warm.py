@@ -21,6 +21,13 @@ def localization() -> None:
     state_filter.warm_up()
 
 
+def reckoning() -> None:
+    """Kernels of dead reckoning in batches, for replay."""
+    from ilrs_robots.core.localization import reckoning_batch
+
+    reckoning_batch.warm_up()
+
+
 def navigation() -> None:
     """Kernels of cost map, planner, navigator and of the prior terrain that they read."""
     from ilrs_robots.core.control import navigator

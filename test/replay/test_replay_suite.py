@@ -170,6 +170,24 @@ def test_a_fault_that_is_none_cannot_run(tmp_path, fault: str, says: str) -> Non
     assert says in said
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--rate", 2), "--rate is for --live"),
+        (("--record", "x", "--out", "y"), "--record is for --live"),
+        ((), "--out DIR"),
+        (("--live", "--out", "x"), "--live takes no --out"),
+        (("--live", "--record", "x"), "--record needs --site"),
+        (("--live", "--site", "nowhere"), "nowhere"),
+        (("--live", "--start", 99), "the bag is 5.0 s long"),
+    ],
+)
+def test_options_that_do_not_go_together_cannot_run(tmp_path, options, says: str) -> None:
+    code, said = ilrs(SUITE / "bags" / "hopper", *options)
+    assert code == 2
+    assert says in " ".join(said.split())
+
+
 def test_a_flag_that_does_not_rise_is_outside(tmp_path) -> None:
     shutil.copytree(SUITE / "bags" / "hopper", tmp_path / "bags" / "hopper")
     case = tmp_path / "case.yaml"

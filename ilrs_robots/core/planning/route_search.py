@@ -29,24 +29,25 @@ Pack = tuple[Any, ...]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _drive(
-    e: int, t: float, wh: float, k: int, graph: Pack, light: Pack, cell: np.ndarray
-) -> tuple[float, float, int]:
-    """End, energy there and step of time of a drive; energy below 0 where it cannot be made."""
-    _, _, time_s, wheels_w = graph
-    standing_w, driving_w10, step_s, hotel_w = light
-    end, here, left, step = t + time_s[e], t, wh, k
-    while here < end and step < standing_w.shape[0]:
+    e: int, t: float, end: float, wh: float, k: int, wheels_w: float, hotel_w: float,
+    step_s: float, driving_w10: np.ndarray, cell: np.ndarray,
+) -> tuple[float, int]:  # fmt: skip
+    """Energy at the end of a drive, below 0 where it cannot be made, and the step of time."""
+    if end < (k + 1) * step_s:
+        left = stored(wh, driving_w10[k, e] / 10.0 - hotel_w - wheels_w, end - t, cell)
+        return (left if left >= cell[1] else -1.0), k
+    here, left, step = t, wh, k
+    while here < end and step < driving_w10.shape[0]:
         until = min(end, (step + 1) * step_s)
-        net = driving_w10[step, e] / 10.0 - hotel_w - wheels_w[e]
-        left = stored(left, net, until - here, cell)
+        left = stored(left, driving_w10[step, e] / 10.0 - hotel_w - wheels_w, until - here, cell)
         here = until
         if left < cell[1]:
             break
         if here < end or here == (step + 1) * step_s:
             step += 1
-    if here < end or step >= standing_w.shape[0] or left < cell[1]:
+    if here < end or step >= driving_w10.shape[0] or left < cell[1]:
         left = -1.0
-    return end, left, step
+    return left, step
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -56,15 +57,18 @@ def _expand(
     used: int, count: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Make the labels that a label leads to; there is room for them. Labels and heap's size."""
-    first, to = graph[0], graph[1]
-    standing_w, step_s = light[0], light[2]
+    first, to, time_s, wheels_w = graph
+    standing_w, driving_w10, step_s, hotel_w = light
     need, onward, latest, way_latest = limits
     now, now_s, now_wh, due_s, due_wh = waiting
     node, way, parent, when, has, heap, where = pool
     for e in range(first[at], first[at + 1]):
         v = to[e]
-        end, left, step = _drive(e, t, wh, k, graph, light, cell)
-        if left < 0.0 or end > way_latest[e] or end > latest[v] or end > until_s:
+        end = t + time_s[e]
+        if end > until_s or end > way_latest[e] or end > latest[v]:
+            continue
+        left, step = _drive(e, t, end, wh, k, wheels_w[e], hotel_w, step_s, driving_w10, cell)
+        if left < 0.0:
             continue
         if step == k:  # caught up with by who waits there, or by a label on its way
             power = standing_w[k, v]

@@ -204,3 +204,42 @@ def test_what_does_not_fit_is_refused() -> None:
         NavigationCostmap(CONFIG, GridSpec(0.0, 0.0, 0.25, 10_000, 10_000))
     with pytest.raises(ConfigError, match="decay_radius_m"):
         CostmapConfig(decay_radius_m=0.5)
+
+
+def test_what_looked_closed_from_afar_is_doubted_until_it_is_near():
+    config = CostmapConfig(trust_m=6.0)
+    costmap = NavigationCostmap(config, GridSpec(-20.0, -20.0, 0.25, 161, 161))
+    around = GridSpec(-15.0, -15.0, 0.25, 121, 121)
+    seen = np.zeros(around.shape, np.float32)
+    seen[:, 100] = 1.0  # a wall at x = 10 m
+    costmap.fuse_observation(seen, around, np.eye(4))
+    row, col = costmap.spec.cell_of(np.array([10.0, 0.0]))
+    assert costmap.base_cost()[row, col] == pytest.approx(config.doubt_cost)
+    assert costmap.cost[row, col] < config.lethal_cost
+    nearer = GridSpec(-10.0, -15.0, 0.25, 121, 121)
+    seen = np.zeros(nearer.shape, np.float32)
+    seen[:, 80] = 1.0
+    costmap.fuse_observation(seen, nearer, np.eye(4))
+    assert costmap.cost[row, col] >= config.lethal_cost
+    far_row, _ = costmap.spec.cell_of(np.array([10.0, 12.0]))
+    assert costmap.cost[far_row, col] < config.lethal_cost
+    moved = costmap.moved_to(GridSpec(-10.0, -20.0, 0.25, 161, 161))
+    row, col = moved.spec.cell_of(np.array([10.0, 0.0]))
+    assert moved.cost[row, col] >= config.lethal_cost
+
+
+def test_where_there_is_no_other_way_less_distance_is_kept_until_the_next_goal():
+    config = CostmapConfig(lethal_radius_m=1.25, narrow_m=0.5)
+    costmap = NavigationCostmap(config, GridSpec(-5.0, -5.0, 0.25, 41, 41))
+    seen = np.zeros((41, 41), np.float32)
+    seen[20, 20] = 1.0
+    costmap.fuse_observation(seen, costmap.spec, np.eye(4))
+    row, col = costmap.spec.cell_of(np.array([1.0, 0.0]))
+    assert costmap.cost[row, col] >= config.lethal_cost
+    costmap.narrow()
+    assert costmap.cost[row, col] < config.lethal_cost
+    assert costmap.cost[20, 20] >= config.lethal_cost
+    costmap.clear_marks()
+    assert costmap.cost[row, col] >= config.lethal_cost
+    with pytest.raises(ConfigError, match="narrow_m"):
+        CostmapConfig(lethal_radius_m=0.2, narrow_m=0.3)

@@ -91,7 +91,7 @@ ROBOTS = ("long_range", "crewed_rover")
 def test_commands_towards_a_cliff_stop_before_it_whoever_sends_them(robot, source, w):
     ride = Ride(robot, CLIFF, seen=X < 6.5)
     top = ride.config.max_speed_mps
-    decision = ride.drive(top, w, 40.0, source)
+    decision = ride.drive(top, w, 18.0, source)
     assert ride.furthest()[:, 0].max() < 6.0 - 0.1
     assert max(t[0] for t in ride.track) > 2.0
     if not ride.config.assist or source == "nav":

@@ -143,12 +143,11 @@ def test_every_state_that_is_planned_into_can_be_left_alive(seed: int) -> None:
         assert lives(planner, int(n), float(t), float(wh) + 1e-3), (n, t, wh)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [1, 2, 3, 6, 7])
 def test_latest_departure_holds_and_one_step_later_fails(seed: int) -> None:
     planner = small(seed)
     answer = planner.plan(8.0 / 14.0)
-    if not answer.reached:
-        pytest.skip("this world has no route")
+    assert answer.reached
     assert answer.latest_s is not None
     last = round(answer.latest_s / STEP_S)
     goal, wh, could = planner.place_of(planner.start), 8.0, []

@@ -44,10 +44,10 @@ def closest_safe(
     if share >= 1.0:
         return v, w, ""
     best, best_away = (share * v, share * w), _away(share * v, share * w, v, w, limits)
-    for speed, turn in _fan(v, limits):
-        nearest = _nearest(v, w, speed, turn, limits)
-        if _away(*nearest, v, w, limits) >= best_away - _SAME:
-            continue
+    hopes = [(_away(*_nearest(v, w, *end, limits), v, w, limits), end) for end in _fan(v, limits)]
+    for hope, (speed, turn) in sorted(hopes):
+        if hope >= best_away - _SAME:
+            break
         share, _ = guard.allowed(speed, turn, now_ns)
         made = _nearest(v, w, share * speed, share * turn, limits)
         away = _away(*made, v, w, limits)

@@ -38,7 +38,7 @@ class CostmapConfig:
         3.0, doc="distance beyond which hazards cost nothing", unit="m", low=0.0, high=100.0
     )
     trust_m: float = param(
-        10.0, doc="ground that was only seen from farther away is doubted, not closed", unit="m",
+        8.0, doc="ground that was only seen from farther away is doubted, not closed", unit="m",
         low=0.0, high=1000.0,
     )  # fmt: skip
     doubt_cost: float = param(

@@ -178,10 +178,12 @@ class RoutePlanner:
         need, onward = (self.need, self.onward) if needs is None else needs
         gain_wh = _GAIN * float(used[0]) if graph.places > _MANY_PLACES else 1e-6
         return Found(*route_search.search(
-            graph.first, graph.to, graph.time_s, self.wheels_w, self.ground.vehicle.hotel_w,
-            self.incomes.standing_w, self.incomes.driving_w10, self.light.step_s, used, need,
-            onward, latest, ways, step, self.place_of(self.start), self.place_of(self.goal),
-            energy_wh, value_h * 3600.0, gain_wh,
+            (graph.first, graph.to, graph.time_s, self.wheels_w),
+            (self.incomes.standing_w, self.incomes.driving_w10, float(self.light.step_s),
+             float(self.ground.vehicle.hotel_w)),
+            (need, onward, latest, ways), used,
+            (step, self.place_of(self.start), self.place_of(self.goal)), float(energy_wh),
+            float(value_h * 3600.0), float(gain_wh),
         ))  # fmt: skip
 
     def plan(self, charge: float, *, latest: bool = True, explain: bool = True) -> RouteAnswer:

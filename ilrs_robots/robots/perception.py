@@ -23,10 +23,11 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
 )
 from ilrs_robots.robots.frames import MAP_FRAME, base_frame, new_tree, odom_frame
-from ilrs_robots.robots.inertial_step import make_localization
+from ilrs_robots.robots.inertial_step import InertialStep, make_localization
 from ilrs_robots.robots.localization_step import LocalizationStep
 from ilrs_robots.robots.mapping_step import MappingConfig, MappingStep, MapUpdate
 from ilrs_robots.robots.model import RobotModel, RoverModel
+from ilrs_robots.robots.scan_odometry_step import ScanOdometryStep
 from ilrs_robots.robots.settings import (
     dead_reckoning_config_of,
     limits_of,
@@ -56,6 +57,7 @@ class Perception:
     Attributes:
         tree: transforms.
         localization: the step, None where the pose comes from elsewhere.
+        scans: scan odometry, which only the filter hears; None without it.
         mapping: the step.
         odometry: the newest pose in odom, None before the first.
     """
@@ -84,14 +86,18 @@ class Perception:
             self.localization = make_localization(
                 method, model, name, cfg, start_pose, filter_config
             )
+        self.scans: ScanOdometryStep | None = None
         mapping = MappingConfig()
+        boxes = own_boxes_of(model, mapping.self_margin_m)
+        if isinstance(self.localization, InertialStep):
+            self.scans = ScanOdometryStep(name, boxes=boxes)
         self.mapping = MappingStep(
             name,
             limits_of(model),
             map_config_of(model),
             traversability_config_of(model),
             mapping,
-            own_boxes_of(model, mapping.self_margin_m),
+            boxes,
             noises=noises_of(model, name),
         )
 
@@ -124,6 +130,8 @@ class Perception:
         """
         if isinstance(sample, Cloud):
             self.mapping.add(sample, source)
+            if self.scans is not None:
+                self.scans.add(sample)
             return None
         step = self.localization
         if step is None:
@@ -190,13 +198,20 @@ class Perception:
         return estimate
 
     def map(self, now_ns: int) -> list[MapUpdate]:
-        """Fuse the scans whose transforms are there."""
+        """Fuse the scans whose transforms are there; the filter hears how they moved."""
+        if self.scans is not None and isinstance(self.localization, InertialStep):
+            for motion in self.scans.process(self.tree, now_ns):
+                self.localization.on_motion(
+                    motion.from_ns, motion.to_ns, motion.T_from_to, motion.covariance, motion.key
+                )
         return self.mapping.process(self.tree, now_ns)
 
     def forget(self) -> None:
         """Forget transforms and pose: time was set back."""
         self.tree.clear()
         self.odometry = None
+        if self.scans is not None:
+            self.scans.reset()
 
     def digest(self) -> str:
         """Hash of map and pose: equal runs give equal digests, to the byte."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class Site:
     shift_m: np.ndarray
 
 
+@lru_cache(maxsize=4)
 def site(seed: int, median_slope_deg: float = 5.0, size_m: float = 1000.0) -> Site:
     dem = procedural_dem(seed, size_m, 5.0, median_slope_deg, 2.33 * median_slope_deg)
     prior = orbital_prior(dem, seed + 1000, LIKE_LOLA)

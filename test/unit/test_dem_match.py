@@ -12,6 +12,7 @@ from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import GridSpec
 
 CFG = DemMatchConfig()
+LITTLE = DemMatchConfig(least_area_m2=9000.0)
 SURE = 25.0 * np.eye(2)
 
 
@@ -118,28 +119,30 @@ def test_unknown_samples_of_the_prior_under_the_ground_give_no_fix() -> None:
     assert not found.accepted
 
 
-def false_fixes(seeds: range, starts: int) -> list[str]:
+def false_fixes(
+    seeds: range, starts: int, slope_deg: tuple[float, ...], **short: float
+) -> list[str]:
     """Wrong starts 100 m away that the filter is sure of: outcomes, fixes with their error."""
     out = []
     for seed in seeds:
-        place, rng = site(seed, (5.0, 3.0, 7.0)[seed % 3]), np.random.default_rng(seed)
+        place, rng = site(seed, slope_deg[seed % len(slope_deg)]), np.random.default_rng(seed)
         for _ in range(starts):
             at, (heading, way) = rng.uniform(-120.0, 120.0, 2), rng.uniform(0, 2 * np.pi, 2)
-            cells = swath(place.surface, at, heading, rng)
+            cells = swath(place.surface, at, heading, rng, **short)
             off = np.array([100.0 * np.cos(way), 100.0 * np.sin(way), 0.0])
-            found = believed(cells, off, at, place.prior)
+            found = believed(cells, off, at, place.prior, cfg=LITTLE if short else CFG)
             error = float(np.hypot(*(found.shift_m[:2] + off[:2] - place.shift_m)))
             out.append(f"false by {error:.0f} m" if found.accepted and error > 10.0 else "")
     return out
 
 
 def test_a_wrong_start_a_hundred_metres_away_takes_no_false_fix() -> None:
-    assert set(false_fixes(range(31, 33), 5)) == {""}
+    assert set(false_fixes(range(21, 23), 5, (5.0,), length_m=180.0, width_m=60.0)) == {""}
 
 
 @pytest.mark.soak
 def test_two_hundred_wrong_starts_take_no_false_fix() -> None:
-    found = false_fixes(range(100, 125), 8)
+    found = false_fixes(range(100, 125), 8, (5.0, 3.0, 7.0))
     assert len(found) == 200
     assert set(found) == {""}
 

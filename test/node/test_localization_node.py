@@ -167,7 +167,7 @@ def test_the_filter_says_where_in_map_and_how_its_sensors_do(graph: Any) -> None
     assert int(vehicle.values["wheels_taken"]) > 20
     x = vehicle.poses[-1].pose.pose.position.x
     p = vehicle.odom[-1].pose.pose.position
-    reach = vehicle.map_odom + [p.x, p.y, p.z]
+    reach = vehicle.map_odom + np.array([p.x, p.y, p.z])
     assert x == pytest.approx(reach[0], abs=0.5)
     spread = np.array(vehicle.poses[-1].pose.covariance).reshape(6, 6)
     assert (np.diagonal(spread) > 0.0).all()

@@ -236,7 +236,7 @@ def test_the_figures_say_what_is_wrong():
         "reached 3 of 5 worlds", "refused 1 and reached 1 of 3", "1 of 10 tipped over",
         "1 of 10 touched", "1 of 10 broke off",
     ):  # fmt: skip
-        assert words in said
+        assert words in said.replace(" ", "")  # the terminal breaks long paths
     assert runs[1].faults == ("33 % longer than need be",)
     assert runs[2].faults == ("refused what can be reached",)
     assert Summary.of([GOOD]).shortfalls == ()
@@ -310,4 +310,4 @@ def test_a_campaign_that_cannot_run_says_why(tmp_path):
     ):
         code, said = campaign(tmp_path / "out", "--worlds", "1", "--no-report", *more)
         assert code == 2, said
-        assert words in said
+        assert words in said.replace(" ", "")  # the terminal breaks long paths

@@ -14,6 +14,7 @@ import sys
 from numba.core.dispatcher import Dispatcher
 from ilrs_robots.core import warm
 from ilrs_robots.core.cloud import self_filter
+from ilrs_robots.core.control import ground_guard
 from ilrs_robots.core.mapping.layers import LAYERS
 from ilrs_robots.robots.map_view import MapView
 from ilrs_robots.robots.site import load_prior, load_site
@@ -33,6 +34,7 @@ warm.mapping()
 self_filter.warm_up()
 warm.navigation()
 warm.power()
+ground_guard.warm_up()
 before = compiled()
 site, terrain = load_site("shackleton", seed=1)
 run = Lockstep(site, terrain, "long_range", 1)

@@ -33,9 +33,11 @@ X, Y = np.meshgrid(SPEC.x_m(), SPEC.y_m())
 class Ride:
     """A vehicle that does at once what the gate says, on a map of what there is."""
 
-    def __init__(self, robot, heights, *, seen=None, tells_heights=True, **gate):
+    def __init__(self, robot, heights, *, seen=None, tells_heights=True, unseen=False, **gate):
         self.model = load_robot(robot)
-        self.config = replace(gate_config_of(self.model), **gate)
+        config = gate_config_of(self.model)
+        guard = replace(config.guard, unseen=unseen)
+        self.config = replace(config, guard=guard, **gate)
         self.guard = guard_of(self.model, self.config)
         self.gate = CommandGate(self.config, self.guard)
         ground = np.asarray(heights, dtype=np.float32).copy()
@@ -147,7 +149,7 @@ def test_predicted_tilt_over_the_limit_is_not_driven_onto(across, word):
 
 def test_ground_that_was_not_seen_is_not_entered_at_speed_and_the_blind_zone_is():
     blind = np.hypot(X, Y) < 2.5
-    ride = Ride("crewed_rover", FLAT, seen=(X < 8.0) & ~blind)
+    ride = Ride("crewed_rover", FLAT, unseen=True, seen=(X < 8.0) & ~blind)
     decision = ride.drive(3.0, 0.0, 20.0)
     assert ride.x > 3.0
     assert ride.furthest()[:, 0].max() < 8.1
@@ -164,10 +166,10 @@ def test_a_vehicle_on_closed_ground_may_leave_it():
 
 def test_gaps_in_the_map_are_crossed_and_a_map_of_nothing_is_not_driven_on():
     holes = (X > 3.0) & (X < 3.6)
-    ride = Ride("long_range", FLAT, seen=~holes)
+    ride = Ride("long_range", FLAT, unseen=True, seen=~holes)
     ride.drive(0.6, 0.0, 15.0)
     assert ride.x > 6.0
-    nothing = Ride("long_range", FLAT, seen=np.hypot(X, Y) > 8.0)
+    nothing = Ride("long_range", FLAT, unseen=True, seen=np.hypot(X, Y) > 8.0)
     assert nothing.drive(0.6, 0.0, 5.0).kind == "ground"
     assert nothing.x == 0.0
     assert nothing.drive(0.0, 0.3, 2.0).kind == ""

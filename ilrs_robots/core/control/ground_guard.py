@@ -57,6 +57,7 @@ class GuardConfig:
     margin_m: float = param(
         0.35, doc="kept between wheels and closed ground", unit="m", low=0.0, high=10.0
     )
+    unseen: bool = param(True, doc="whether unseen ground stops a command as closed ground does")
     blind_m: float = param(
         4.5, doc="unseen ground about the vehicle that it may leave: no sensor looks there",
         unit="m", low=0.0, high=50.0,
@@ -176,14 +177,17 @@ class GroundGuard:
         turns = abs(v) < _STRAIGHT
         if turns:
             way_m = min(way_m, _TURN_RAD * self._reach_m)
-        beyond_m = 0.0 if turns else max(self.config.gap_m, self.config.blind_m - way_m) + _STEP_M
+        gap_m = self.config.gap_m if self.config.unseen else math.inf
+        beyond_m = 0.0
+        if self.config.unseen and not turns:
+            beyond_m = max(gap_m, self.config.blind_m - way_m) + _STEP_M
         step_m = max((way_m + beyond_m) / _MOST_POSES, _STEP_M)
         heights = self._fresh_heights(now_ns)
         reach = Reach(
             step_m,
             math.ceil(way_m / step_m) + 1,
             math.ceil((way_m + beyond_m) / step_m) + 1,
-            self.config.gap_m,
+            gap_m,
             self.config.blind_m,
             self.config.max_roll_rad,
             self.config.max_pitch_rad,

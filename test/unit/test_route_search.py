@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,13 @@ def brute(planner: RoutePlanner, goal: int, wh: float) -> list[tuple[float, floa
     return found
 
 
-@pytest.mark.parametrize("seed", range(8))
+def some_of(count: int, seeds: Sequence[int] | None = None) -> list[Any]:
+    """The first three seeds at every run, the others in the long form."""
+    long = [pytest.param(seed, marks=pytest.mark.soak) for seed in (seeds or range(count))[3:]]
+    return [*(seeds or range(count))[:3], *long]
+
+
+@pytest.mark.parametrize("seed", some_of(8))
 def test_first_arrival_is_that_of_brute_force(seed: int) -> None:
     planner = small(seed)
     goal = planner.place_of(planner.goal)
@@ -92,7 +99,7 @@ def test_first_arrival_is_that_of_brute_force(seed: int) -> None:
             assert found.when[found.best] == pytest.approx(min(t for t, _ in every))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", some_of(6))
 def test_no_arrival_of_brute_force_is_better_than_all_labels(seed: int) -> None:
     """Exact where standing charges nothing; where it does, up to the length of a step."""
     planner = small(seed, 0.0)
@@ -126,7 +133,7 @@ def lives(planner: RoutePlanner, n: int, t: float, wh: float) -> bool:
     return any(lives(planner, *state) for state in moves(planner, n, t, wh, True))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", some_of(6))
 def test_what_a_place_is_said_to_need_does(seed: int) -> None:
     planner = small(seed)
     known = np.argwhere(planner.need[:-1] < NEVER)
@@ -135,7 +142,7 @@ def test_what_a_place_is_said_to_need_does(seed: int) -> None:
         assert lives(planner, int(n), k * STEP_S, float(planner.need[k, n]) + 1e-3), (k, n)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", some_of(6))
 def test_every_state_that_is_planned_into_can_be_left_alive(seed: int) -> None:
     planner = small(seed)
     found = planner.look(9.0, value_h=1e6)
@@ -143,7 +150,7 @@ def test_every_state_that_is_planned_into_can_be_left_alive(seed: int) -> None:
         assert lives(planner, int(n), float(t), float(wh) + 1e-3), (n, t, wh)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("seed", some_of(5, (1, 2, 3, 6, 7)))
 def test_latest_departure_holds_and_one_step_later_fails(seed: int) -> None:
     planner = small(seed)
     answer = planner.plan(8.0 / 14.0)

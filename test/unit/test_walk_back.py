@@ -84,7 +84,9 @@ def test_the_warning_comes_before_the_crossing() -> None:
     assert at[int(warned / 10.0)] < SUIT.warn_s <= at[int(warned / 10.0) - 1]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(k, marks=pytest.mark.soak) for k in (2, 3))]
+)
 def test_from_every_point_of_every_plan_the_crew_can_walk_home(seed: int) -> None:
     rng = np.random.default_rng(seed)
     bumps = rng.uniform(0.0, 1.0, (4, 3)) * (3000.0, 3000.0, 40.0)

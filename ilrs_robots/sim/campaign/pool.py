@@ -241,7 +241,7 @@ def _cluster(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise ConfigError("a cluster needs dask: pip install 'ilrs_robots[cluster]'") from error
     try:
-        client = Client(address, timeout="20s")
+        client = Client(address, timeout="5s")
     except (OSError, ValueError, TimeoutError) as error:
         raise ConfigError(f"no dask scheduler answers at {address}: {error}") from error
     with client, client.get_executor() as executor:

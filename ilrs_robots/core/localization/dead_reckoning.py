@@ -27,7 +27,7 @@ from ilrs_robots.core.localization.error_state import (
     rotation_matrix,
 )
 from ilrs_robots.core.localization.resumption import Resumption
-from ilrs_robots.core.localization.stamp_sequence import CONFIRM, Order, StampSequence
+from ilrs_robots.core.localization.stamp_sequence import CONFIRM, Order, StampSequence, accepted
 from ilrs_robots.core.localization.wheel_odometry import WheelMotion, WheelOdometry, WheelState
 from ilrs_robots.core.types import (
     AttitudeSample,
@@ -255,15 +255,7 @@ class DeadReckoning:
         return ErrorStateFilter(position, quat, np.diag(np.repeat([0.0, tilt**2, bias**2], 3)))
 
     def _accept(self, what: str, stamp_ns: int, values: FloatArray) -> Order | None:
-        """How a sample's stamp follows those before it; None when the sample is refused."""
-        if not np.isfinite(values).all():
-            self.refused[f"{what}_not_finite"] += 1
-            return None
-        order = self._order[what].take(stamp_ns)
-        if order is Order.LATE or order is Order.DOUBTED:
-            self.refused[f"{what}_stamp"] += 1
-            return None
-        return order
+        return accepted(what, self._order[what], stamp_ns, values, self.refused)
 
     def _accept_stars(self, stamp_ns: int, values: FloatArray) -> bool:
         """Judge stars by the IMU's time: they may be late, but not ahead, and not repeated."""

@@ -21,7 +21,7 @@ from ilrs_robots.core.localization.error_state import quat_product, rotation_mat
 from ilrs_robots.core.localization.filter_config import FilterConfig
 from ilrs_robots.core.localization.filter_types import FilterState, SensorHealth
 from ilrs_robots.core.localization.resumption import Resumption
-from ilrs_robots.core.localization.stamp_sequence import CONFIRM, Order, StampSequence
+from ilrs_robots.core.localization.stamp_sequence import CONFIRM, Order, StampSequence, accepted
 from ilrs_robots.core.localization.state_filter import StateFilter
 from ilrs_robots.core.localization.turn_log import TurnLog
 from ilrs_robots.core.localization.wheel_feed import WheelFeed
@@ -82,13 +82,12 @@ class InertialOdometry:
         self._order = {"imu": StampSequence(begun), "joints": StampSequence(begun)}
         self._joints: WheelState | None = None
         self._absent: WheelState | None = None
-        self._star_ns = self._heard_stars_ns = self._resumed_ns = None
+        self._heard_stars_ns = self._resumed_ns = None
         self.wheels.forget()
         self._imu_step_ns = 20_000_000
         self._turns.forget()
         self.set_map_to_odom_yaw(yaw_rad)
 
-    _star_ns: int | None
     _heard_stars_ns: int | None
     _resumed_ns: int | None
 
@@ -268,15 +267,7 @@ class InertialOdometry:
 
     # -- inside --------------------------------------------------------------------------------
     def _accept(self, what: str, stamp_ns: int, values: FloatArray) -> Order | None:
-        """How a sample's stamp follows those before it; None when the sample is refused."""
-        if not np.isfinite(values).all():
-            self._counts[f"{what}_not_finite"] += 1
-            return None
-        order = self._order[what].take(stamp_ns)
-        if order is Order.LATE or order is Order.DOUBTED:
-            self._counts[f"{what}_stamp"] += 1
-            return None
-        return order
+        return accepted(what, self._order[what], stamp_ns, values, self._counts)
 
     def _jumped(self, order: Order, stamp_ns: int) -> None:
         """The clock was set, or inertial samples are missing for long: the pose is kept."""
@@ -287,7 +278,7 @@ class InertialOdometry:
         self._turns.forget()
         if order is Order.BACK:
             self._counts["time_went_back"] += 1
-            self._star_ns = self._heard_stars_ns = None
+            self._heard_stars_ns = None
         else:
             self._counts["imu_gap"] += 1
             unseen = min((stamp_ns - last) * _NS, _LONGEST_GAP_S)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
 from typing import Final
 
+import numpy as np
+
 from ilrs_robots.core.clock import RESET_NS
+from ilrs_robots.core.types import FloatArray
 
 CONFIRM: Final = 3
 """Samples that must follow one another before a jump of the stamps is believed."""
@@ -58,3 +62,25 @@ class StampSequence:
             return Order.DOUBTED
         self.last_ns, self._count = stamp_ns, 0
         return Order.BACK if stamp_ns < last else Order.AHEAD
+
+
+def accepted(
+    what: str, sequence: StampSequence, stamp_ns: int, values: FloatArray, refused: Counter[str]
+) -> Order | None:
+    """How a sample's stamp follows those before it; None when the sample is refused.
+
+    Args:
+        what: the sensor, as the counters name it.
+        sequence: its stamps so far; follows a sample that is taken.
+        stamp_ns: of the sample.
+        values: (N,) what it says, in any unit; all must be finite.
+        refused: where a refusal is counted.
+    """
+    if not np.isfinite(values).all():
+        refused[f"{what}_not_finite"] += 1
+        return None
+    order = sequence.take(stamp_ns)
+    if order is Order.LATE or order is Order.DOUBTED:
+        refused[f"{what}_stamp"] += 1
+        return None
+    return order

@@ -201,10 +201,7 @@ def gate_config_of(model: RobotModel) -> GateConfig:
         max_yaw_decel_rps2=limits.max_yaw_decel_rps2,
         assist=model.crew is not None,
         min_charge_nav=model.power.battery.reserve,
-        # Lidar rings leave gaps wider than a wheel in ground that is driven well; drop-offs are
-        # closed by the map's own layers. With it on, drives that arrive without it do not.
         guard=GuardConfig(
-            unseen=False,
             max_roll_rad=math.radians(limits.max_roll_deg),
             max_pitch_rad=math.radians(limits.max_pitch_deg),
         ),

@@ -14,8 +14,8 @@ from typing import Final, TextIO
 
 import psutil
 
-from ilrs_robots.cli.shared_memory import FIRST_PORT, PORTS_PER_DOMAIN
 from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.nodes.dead_ports import FIRST_PORT, PORTS_PER_DOMAIN
 
 FIRST: Final = 10
 LAST: Final = 99

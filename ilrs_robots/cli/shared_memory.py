@@ -19,15 +19,14 @@ from typing import Final
 from xml.etree import ElementTree
 
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.nodes.dead_ports import FIRST_PORT, PORTS_PER_DOMAIN
+from ilrs_robots.nodes.dead_ports import SHARED_MEMORY as FOLDER
 from ilrs_robots.robots.assembly import dds_profile
 
-FOLDER: Final = Path("/dev/shm")
 OVERHEAD_BYTES: Final = 5 * 2**20
 """What a participant takes besides its segment's size: the allocator's nodes and the ports."""
 SMALLEST_BYTES: Final = 4 * 2**20
 """A segment smaller than this does not hold several scans; then all goes through UDP."""
-FIRST_PORT: Final = 7400
-PORTS_PER_DOMAIN: Final = 250
 _NAME = re.compile(r"fastrtps_(?:[0-9a-f]{16}|port\d+)(?=_|$)")
 _DDS = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
 

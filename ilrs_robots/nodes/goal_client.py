@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.dead_ports import dead_ports_held
 from ilrs_robots.robots.steps import MAP_FRAME
 
 CANCEL_TIMEOUT_S = 5.0
@@ -153,13 +154,14 @@ class _Attempt:
             time.sleep(0.05)
         self._born = born
         context = rclpy.Context()
-        rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-        session = _Session(context, robot, self._report)
-        try:
-            return self._send(session, goal)
-        finally:
-            session.close()
-            rclpy.try_shutdown(context=context)
+        with dead_ports_held():
+            rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+            session = _Session(context, robot, self._report)
+            try:
+                return self._send(session, goal)
+            finally:
+                session.close()
+                rclpy.try_shutdown(context=context)
 
     def _send(self, session: _Session, goal: NavigateToPose.Goal) -> GoalOutcome | None:
         if not self._wait(session, session.client.server_is_ready):

@@ -18,6 +18,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 
 from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.nodes.dead_ports import dead_ports_held
 
 SUPERVISED = "ILRS_SUPERVISED"
 """Environment variable that holds the supervisor's process id."""
@@ -133,7 +134,14 @@ def run(
     end_with_parent()
     keep_freed_memory()
     signal.signal(signal.SIGINT, _leave_it_to_rclpy)
-    rclpy.init(args=args)
+    with dead_ports_held():
+        rclpy.init(args=args)
+        return _live(make_nodes, live)
+
+
+def _live(
+    make_nodes: Callable[[], Sequence[Node]], live: Callable[[Executor, Sequence[Node]], None]
+) -> int:
     nodes: list[Node] = []
     try:
         nodes.extend(make_nodes())

@@ -1,10 +1,10 @@
 """Shared-memory ports that a killed process has left: no new participant may read from one.
 
 Fast DDS lets a new participant take over the port of a dead one: it finds that nobody holds the
-port's lock, or that a writer has removed it, removes the file and makes a new one. Who wrote to the
-old file goes on writing to it and may never notice; the new participant is deaf to that process for
-as long as both live (Fast DDS pull request 4728; versions before it are in use). A restarted robot
-then sits still: seen in three of some twenty-five restarts.
+port's lock, or that a writer has removed it, removes the file and makes a new one. Who wrote to
+the old file goes on writing to it and may never notice; the new participant is deaf to that
+process for as long as both live (Fast DDS pull request 4728; versions before it are in use). A
+restarted robot then sits still: seen in three of some twenty-five restarts.
 
 So a process takes the locks of the dead ports of its domain before its participant is made, and
 keeps them for as long as it lives. Fast DDS then believes that somebody reads there and goes on

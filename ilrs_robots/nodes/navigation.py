@@ -24,6 +24,7 @@ from ilrs_robots.nodes import convert, missions, qos
 from ilrs_robots.nodes.goal_pose import MAX_AHEAD_NS, in_map, lies_ahead
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED, Mission
+from ilrs_robots.nodes.slip_watch import SlipWatch
 from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
 from ilrs_robots.robots.periods import CONTROL_PERIOD_NS
 from ilrs_robots.robots.site import load_prior
@@ -96,7 +97,8 @@ class NavigationNode(ManagedNode):
             check=lambda c: model.limits.refuse_faster("navigator.tracker", c.tracker),
         )
         warm.navigation()
-        self._step = NavigationStep(model, prior, cfg)
+        self._step = NavigationStep(model, prior, cfg, self.robot)
+        self._slip = SlipWatch(self, self._step, self._listener.tree)
         self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
         self._output: NavigatorOutput | None = None
         self._command = self.publisher(TwistStamped, "cmd_vel_nav", qos.COMMAND)
@@ -121,6 +123,7 @@ class NavigationNode(ManagedNode):
         out = self._output
         values: dict[str, object] = {"state": out.state.value}
         values["distance_remaining_m"] = out.distance_remaining_m
+        values |= self._slip.values()
         if self._step.navigator.held:
             return WARN, "held: the command gate does not let its commands through", values
         failed = out.state is NavigatorState.FAILED
@@ -159,6 +162,7 @@ class NavigationNode(ManagedNode):
         now_ns = convert.to_ns(msg.header.stamp)
         if now_ns < self._control_ns:
             self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
+            self._step.forget()
         if now_ns - self._control_ns < CONTROL_PERIOD_NS:
             return
         try:
@@ -187,6 +191,7 @@ class NavigationNode(ManagedNode):
             mission.started_ns = now_ns if mission.started_ns is None else mission.started_ns
             if mission.waits_since_ns is not None:
                 self._aim()
+        self._slip.look(now_ns)
         out = self._step.step(now_ns, T_map_base, msg.twist.twist.linear.x)
         self._output = out
         self._send(now_ns, out.v, out.w)

@@ -42,6 +42,7 @@ class NavigatorError(IntEnum):
     NO_POWER = 9101
     NO_LINK = 9102
     TRAPPED = 9103
+    NO_WAY_HOME = 9104
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,14 @@ def reckoning() -> None:
 
 def navigation() -> None:
     """Kernels of cost map, planner, navigator and of the prior terrain that they read."""
+    from ilrs_robots.core.cloud import deskew, self_filter
     from ilrs_robots.core.control import navigator
+    from ilrs_robots.core.localization import scan_odometry
     from ilrs_robots.core.terrain import dem
 
+    deskew.warm_up()
+    self_filter.warm_up()
+    scan_odometry.warm_up()
     navigator.warm_up()
     dem.warm_up()
 

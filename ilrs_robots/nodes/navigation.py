@@ -15,7 +15,7 @@ from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 
 from ilrs_robots.core import warm
-from ilrs_robots.core.control.navigator import NavigatorOutput, NavigatorState
+from ilrs_robots.core.control.navigator import NavigatorError, NavigatorOutput, NavigatorState
 from ilrs_robots.core.errors import ExtrapolationError, IlrsError, TransformError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.attitude_prediction import Heights
@@ -24,6 +24,8 @@ from ilrs_robots.nodes import convert, missions, qos
 from ilrs_robots.nodes.goal_pose import MAX_AHEAD_NS, in_map, lies_ahead
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED, Mission
+from ilrs_robots.nodes.slip_watch import SlipWatch
+from ilrs_robots.nodes.walk_home import WalkHome
 from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
 from ilrs_robots.robots.periods import CONTROL_PERIOD_NS
 from ilrs_robots.robots.site import load_prior
@@ -96,7 +98,9 @@ class NavigationNode(ManagedNode):
             check=lambda c: model.limits.refuse_faster("navigator.tracker", c.tracker),
         )
         warm.navigation()
-        self._step = NavigationStep(model, prior, cfg)
+        self._step = NavigationStep(model, prior, cfg, self.robot)
+        self._slip = SlipWatch(self, self._step, self._listener.tree)
+        self._home = WalkHome(self, model, site, prior)
         self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
         self._output: NavigatorOutput | None = None
         self._command = self.publisher(TwistStamped, "cmd_vel_nav", qos.COMMAND)
@@ -121,6 +125,10 @@ class NavigationNode(ManagedNode):
         out = self._output
         values: dict[str, object] = {"state": out.state.value}
         values["distance_remaining_m"] = out.distance_remaining_m
+        level, sentence, own = self._home.health()
+        values |= self._slip.values() | own
+        if level != OK:
+            return level, sentence, values
         if self._step.navigator.held:
             return WARN, "held: the command gate does not let its commands through", values
         failed = out.state is NavigatorState.FAILED
@@ -159,6 +167,8 @@ class NavigationNode(ManagedNode):
         now_ns = convert.to_ns(msg.header.stamp)
         if now_ns < self._control_ns:
             self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
+            self._step.forget()
+            self._home.begin()
         if now_ns - self._control_ns < CONTROL_PERIOD_NS:
             return
         try:
@@ -187,8 +197,16 @@ class NavigationNode(ManagedNode):
             mission.started_ns = now_ns if mission.started_ns is None else mission.started_ns
             if mission.waits_since_ns is not None:
                 self._aim()
+        self._slip.look(now_ns)
         out = self._step.step(now_ns, T_map_base, msg.twist.twist.linear.x)
         self._output = out
+        at = (float(T_map_base[0, 3]), float(T_map_base[1, 3]))
+        no_way_home = self._home.look(now_ns, at, out)
+        if no_way_home and self._mission is not None:
+            self._send(now_ns, 0.0, 0.0)
+            self._step.navigator.cancel()
+            self._miss(int(NavigatorError.NO_WAY_HOME), no_way_home)
+            return
         self._send(now_ns, out.v, out.w)
         if len(out.path_xy_m) and now_ns - self._plan_ns >= PLAN_PERIOD_NS:
             self._plan_ns = now_ns
@@ -288,6 +306,7 @@ class NavigationNode(ManagedNode):
     def _take(self, pose: PoseStamped) -> FloatArray:
         T_map_goal = in_map(self._listener.tree, pose)
         x, y = (float(v) for v in T_map_goal[:2, 3])
+        self._home.hurry()
         self._step.navigator.set_goal(x, y, se3.yaw_of(se3.split_transform(T_map_goal)[1]))
         self.get_logger().info(f"goal ({x:.1f}, {y:.1f}) m in map")
         return np.array([x, y])

@@ -14,6 +14,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
+    Cloud,
     FloatArray,
     OdometryEstimate,
     VelocityCommand,
@@ -52,7 +53,7 @@ class RobotPipeline:
         require_rover(model, "autonomy")
         self.senses = Perception(model, self.name, initial_pose(placement, prior))
         self.tree, self.mapping = self.senses.tree, self.senses.mapping
-        self.navigation = NavigationStep(model, prior, navigator_config_of(model))
+        self.navigation = NavigationStep(model, prior, navigator_config_of(model), self.name)
         gate = gate_config_of(model)
         self._guard = guard_of(model, gate)
         self.gate = CommandGate(gate, self._guard)
@@ -65,6 +66,8 @@ class RobotPipeline:
     def feed(self, sample: Sample) -> None:
         """Take one measurement; measurements come in the order of their arrival."""
         estimate = self.senses.feed(sample)
+        if isinstance(sample, Cloud):
+            self.navigation.on_cloud(sample)
         if estimate is not None:
             self.gate.on_pose(estimate.stamp_ns)
             x, y = (float(v) for v in estimate.position_m[:2])
@@ -77,11 +80,13 @@ class RobotPipeline:
         """
         if self._clock.went_back_ns(now_ns):
             self.senses.forget()
+            self.navigation.forget()
             self._control_ns = self._gate_ns = _NEVER_NS
         self._map(now_ns)
         estimate = self.senses.odometry
         if estimate is not None and now_ns - self._control_ns >= CONTROL_PERIOD_NS:
             self._control_ns = now_ns
+            self.navigation.look(self.tree, now_ns)
             self._output = self.navigation.step(
                 estimate.stamp_ns, self.T_map_base(), float(estimate.linear_mps[0])
             )

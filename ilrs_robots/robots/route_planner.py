@@ -26,6 +26,7 @@ from ilrs_robots.core.planning.route_types import RouteAnswer, RouteCharger, Rou
 from ilrs_robots.core.planning.walk_back import SuitState, WalkBack, walk_back
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import BoolArray, FloatArray
+from ilrs_robots.robots.crew_step import DOOR
 from ilrs_robots.robots.gazebo.structures import structure_reach_m
 from ilrs_robots.robots.gazebo.terrain import cache_dir
 from ilrs_robots.robots.model import RobotModel, RoverModel, load_robot, require_rover
@@ -35,8 +36,6 @@ from ilrs_robots.robots.site import SiteConfig, load_prior
 from ilrs_robots.robots.site_links import link_model_of
 
 Show = Callable[[str, int, int], None]
-DOOR: Final = "habitat"
-"""Kind of structure that a crew walks home to."""
 _LINK_SAMPLES: Final = 48
 _LONGEST_DAYS: Final = 60.0
 

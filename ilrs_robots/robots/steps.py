@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from ilrs_robots.core.control.navigator import Navigator, NavigatorConfig, NavigatorOutput
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
+from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, GridSpec
 from ilrs_robots.robots.footing import footing_of
 from ilrs_robots.robots.frames import (
     MAP_FRAME,
@@ -33,6 +34,7 @@ from ilrs_robots.robots.settings import (
     own_boxes_of,
     traversability_config_of,
 )
+from ilrs_robots.robots.slip_step import SlipStep
 
 __all__ = [
     "MAP_FRAME",
@@ -61,9 +63,28 @@ __all__ = [
 class NavigationStep:
     """Goals in ``map`` to velocity commands, over the prior and what the robot has seen."""
 
-    def __init__(self, model: RobotModel, prior: Dem, cfg: NavigatorConfig) -> None:
+    def __init__(
+        self, model: RobotModel, prior: Dem, cfg: NavigatorConfig, robot: str = ""
+    ) -> None:
         self.navigator = Navigator(cfg, limits_of(model), prior, footing_of(model))
         self.last_map_ns: int | None = None
+        self.slip = SlipStep(model, robot) if robot else None
+
+    def on_cloud(self, cloud: Cloud) -> None:
+        """Take a scan, to see whether the vehicle moves as its wheels turn."""
+        if self.slip is not None:
+            self.slip.add(cloud)
+
+    def forget(self) -> None:
+        """Time was set back, or the vehicle was moved: earlier scans mean nothing."""
+        if self.slip is not None:
+            self.slip.reset()
+
+    def look(self, tree: TransformTree, now_ns: int) -> None:
+        """Tell the navigator what the scans that came say of slip."""
+        if self.slip is not None:
+            for span in self.slip.process(tree, now_ns):
+                self.navigator.on_motion(span)
 
     def on_traversability(
         self, cost: Float32Array, spec: GridSpec, T_map_odom: FloatArray, stamp_ns: int
@@ -73,7 +94,9 @@ class NavigationStep:
         self.last_map_ns = stamp_ns
 
     def step(self, now_ns: int, T_map_base: FloatArray, speed_mps: float) -> NavigatorOutput:
-        """One control period."""
+        """One control period; the speed is that of odometry, which the wheels tell."""
+        if self.slip is not None:
+            self.slip.on_rolled(now_ns, speed_mps)
         x, y = T_map_base[:2, 3]
         yaw = se3.yaw_of(se3.split_transform(T_map_base)[1])
         return self.navigator.step(now_ns, float(x), float(y), yaw, speed_mps)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.sim.soft_ground import SoftSpot
 
 LATTICE_M = 0.1
 """Spacing of the heightfield near a vehicle; also the finest lidar triangles."""
@@ -87,6 +88,7 @@ class SimConfig:
     rock_pool: int = param(48, doc="rocks near a vehicle that physics knows", low=0, high=1000)
     lidar: bool = param(True, doc="whether lidars run")
     contact: ContactConfig = ContactConfig()
+    soft_spots: tuple[SoftSpot, ...] = ()
 
     def __post_init__(self) -> None:
         """Check ranges and that the patch moves before its edge is reached."""

@@ -15,6 +15,7 @@ from ilrs_robots.robots.settings import wheel_drive_of
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.evaluation import Evaluation, wheel_load_n, wheel_slip
 from ilrs_robots.sim.rover_layout import suspension_joints, wheel_places
+from ilrs_robots.sim.soft_ground import SoftGround
 from ilrs_robots.sim.vehicle import SimRobot, Vehicle
 from ilrs_robots.sim.wheel_contact import WheelContact
 
@@ -51,6 +52,8 @@ class Rover(Vehicle):
             model, prefix, wheels.names, wheels.radius_m, load, config.contact,
             soil_slip.slip_compliance,
         )  # fmt: skip
+        pairs = [model.pair(f"{prefix}{name}").id for name in wheels.names]
+        self._soft = SoftGround(config.soft_spots, model, pairs, self._wheel_bodies, load)
 
     def _find_servos(self, prefix: str) -> None:
         m = self._model
@@ -77,6 +80,7 @@ class Rover(Vehicle):
             self._steer_towards(wanted.steer_rad, period_s)
         self._data.ctrl[self._drive_ctrl] = wanted.wheel_rps
         self._stop_windup()
+        self._soft.apply(self._data)
 
     def _wheel_angles(self) -> FloatArray:
         angles = np.zeros(len(self._places))
@@ -119,4 +123,6 @@ class Rover(Vehicle):
 
     def state(self) -> bytes:
         """What of the vehicle's state MuJoCo does not hold."""
-        return np.concatenate((self.drive.state(), self.contact.state())).tobytes()
+        return np.concatenate(
+            (self.drive.state(), self.contact.state(), self._soft.state())
+        ).tobytes()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from ilrs_robots.core.control import local_driver
+from ilrs_robots.core.control.extrication import Extrication
 from ilrs_robots.core.control.local_control import LocalControl
+from ilrs_robots.core.control.navigator_inputs import NavigatorInputs
 from ilrs_robots.core.control.navigator_types import (
     NavigatorConfig,
     NavigatorError,
@@ -23,8 +25,6 @@ from ilrs_robots.core.errors import ConfigError, PlanningError
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning import costmap as costmap_module
 from ilrs_robots.core.planning import grid_planner
-from ilrs_robots.core.planning.attitude_prediction import Heights
-from ilrs_robots.core.planning.costmap import NavigationCostmap
 from ilrs_robots.core.planning.footing import Footing
 from ilrs_robots.core.planning.grid_planner import PlannedPath
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
@@ -42,7 +42,7 @@ _GOAL_LOOKS = 1
 _FINAL = (NavigatorState.IDLE, NavigatorState.REACHED, NavigatorState.FAILED)
 
 
-class Navigator:
+class Navigator(NavigatorInputs):
     """The behaviour behind a goal, without ROS and without a clock of its own.
 
     Call ``on_traversability`` for every grid and ``step`` at 10 Hz or faster. Same calls, same
@@ -66,37 +66,27 @@ class Navigator:
         """
         self.config = config
         self.limits = limits
-        self._ground = TerrainMemory(config, limits, prior)
+        super().__init__(
+            HeldWatch(),
+            RefusalWatch(0.5 * limits.footprint_length_m),
+            Extrication(config.entrapment, config.tracker),
+            TerrainMemory(config, limits, prior),
+        )
         self._path = PathKeeper(config, self._ground)
         self._track = DrivenTrack()
         self._watchdog = Watchdog(config, 0.5 * limits.footprint_length_m)
         self._recovery = Recovery(config)
         self._local = LocalControl(config, limits, footing, self._ground, self._path)
         self._maps = MapWatch()
-        self._hold = HeldWatch()
-        self._refusal = RefusalWatch(0.5 * limits.footprint_length_m)
         self._goal: tuple[float, float, float | None] | None = None
         self._state, self._reason = NavigatorState.IDLE, ""
         self._error = NavigatorError.NONE
-        self._now_ns = self._goal_looks = 0
+        self._goal_looks = 0
 
     @property
     def state(self) -> NavigatorState:
         """State now."""
         return self._state
-
-    @property
-    def held(self) -> bool:
-        """Whether what ``on_given`` tells keeps the vehicle from moving as asked.
-
-        A vehicle that the gate keeps off bad ground is not held: it must go elsewhere.
-        """
-        return self._hold.held(self._now_ns) and not self._refusal.by_ground
-
-    @property
-    def costmap(self) -> NavigationCostmap | None:
-        """The map that is planned on; None before the first goal."""
-        return self._ground.costmap
 
     def reconfigure(self, config: NavigatorConfig) -> None:
         """Take other parameters while driving; goal, path and map stay.
@@ -111,6 +101,7 @@ class Navigator:
         parts = (self._ground, self._path, self._watchdog, self._recovery, self._local)
         for part in parts:
             part.reconfigure(config)
+        self._extrication.reconfigure(config.entrapment, config.tracker)
 
     def set_goal(self, x: float, y: float, yaw: float | None = None) -> None:
         """Take a new goal in the map frame; an earlier one is dropped.
@@ -151,29 +142,6 @@ class Navigator:
         self._ground.observe(cost, spec_odom, T_map_odom)
         self._maps.came()
 
-    def on_heights(self, heights: Heights) -> None:
-        """Take the ground's heights; poses are in map."""
-        self._ground.heights = heights
-
-    def on_given(self, stamp_ns: int, v: float, w: float) -> None:
-        """Take what really goes to the wheels, so that a held vehicle is not called stuck.
-
-        Args:
-            stamp_ns: time of the stamps.
-            v: forward speed that the command gate lets through, m/s.
-            w: yaw rate, rad/s.
-        """
-        self._hold.on_given(stamp_ns, v, w)
-
-    def on_gate(self, kind: str, reason: str) -> None:
-        """Take what the command gate says.
-
-        Args:
-            kind: ``ground``, ``power`` or ``link`` where that is why it stops the vehicle.
-            reason: one sentence.
-        """
-        self._refusal.on_gate(kind, reason)
-
     def step(
         self, now_ns: int, x: float, y: float, yaw: float, v: float, held: bool = False
     ) -> NavigatorOutput:
@@ -196,7 +164,8 @@ class Navigator:
         self._hold.on_asked(now_ns, v_out, w_out)
         left, remaining_m, eta_s = self._path.left()
         said = (self._state, self._reason, self._error)
-        return NavigatorOutput(v_out, w_out, *said, left, remaining_m, eta_s, self._recovery.total)
+        tried = self._recovery.total + self._extrication.count
+        return NavigatorOutput(v_out, w_out, *said, left, remaining_m, eta_s, tried)
 
     def _decide(self, x: float, y: float, yaw: float, v: float, held: bool) -> tuple[float, float]:
         if self._state in _FINAL or self._goal is None:
@@ -212,6 +181,9 @@ class Navigator:
             self._track.add(x, y)
         if not self._ready(x, y):
             return 0.0, 0.0
+        freeing = self._free(x, y, yaw, v)
+        if freeing is not None:
+            return freeing
         if self._state == NavigatorState.RECOVERING:
             return self._recover_step(x, y, yaw, v, held)
         return self._drive_step(x, y, yaw, v, held)
@@ -223,6 +195,7 @@ class Navigator:
         self._path.reset()
         self._watchdog.reset()
         self._recovery.reset()
+        self._extrication.reset()
         self._maps.came()
         self._ground.open_marks()
 
@@ -232,6 +205,7 @@ class Navigator:
         self._ground.forget()
         self._track.clear()
         self._hold.reset()
+        self._extrication.rewind()
         self._forget()
         self._goal = goal
         if active:
@@ -297,6 +271,30 @@ class Navigator:
         self._state, self._reason = NavigatorState.RECOVERING, self._recovery.reason
         self._path.drop()
 
+    def _free(self, x: float, y: float, yaw: float, v: float) -> tuple[float, float] | None:
+        """What a vehicle does whose wheels turn in vain; None where they do not."""
+        answer = self._extrication.step(self._now_ns, (x, y, yaw, v), self._track)
+        if answer is None:
+            return None
+        if answer.lost:
+            self._fail(NavigatorError.TRAPPED, answer.reason)
+            return 0.0, 0.0
+        self._state, self._reason = NavigatorState.RECOVERING, answer.reason
+        self._path.drop()
+        if answer.bad_xy_m is not None and self._ground.costmap is not None:
+            radius_m = self.config.entrapment.mark_radius_m
+            self._ground.costmap.mark_disc(*answer.bad_xy_m, radius_m)
+            self._resume(x, y)
+        return answer.v, answer.w
+
+    def _resume(self, x: float, y: float) -> None:
+        """Plan anew after a recovery."""
+        self._track.cut(x, y)
+        self._state = NavigatorState.PLANNING
+        self._path.hurry()
+        self._watchdog.pause()
+        self._refusal.pause()
+
     def _recover_step(
         self, x: float, y: float, yaw: float, v: float, held: bool
     ) -> tuple[float, float]:
@@ -308,11 +306,7 @@ class Navigator:
         )
         self._reason = self._recovery.reason
         if over:
-            self._track.cut(x, y)
-            self._state = NavigatorState.PLANNING
-            self._path.hurry()
-            self._watchdog.pause()
-            self._refusal.pause()
+            self._resume(x, y)
         return v_out, w_out
 
     def _arrive(self, x: float, y: float) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
+from ilrs_robots.core.control.entrapment import EntrapmentConfig
 from ilrs_robots.core.control.mppi_config import DrivingLimits, MppiConfig
 from ilrs_robots.core.control.speed_limits import SpeedConfig
 from ilrs_robots.core.control.tracker import TrackerConfig
@@ -40,6 +41,8 @@ class NavigatorError(IntEnum):
     NO_MAP = 9100
     NO_POWER = 9101
     NO_LINK = 9102
+    TRAPPED = 9103
+    NO_WAY_HOME = 9104
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class NavigatorConfig:
     mppi: MppiConfig = param(MppiConfig(), doc="sampling control")
     driving: DrivingLimits = param(DrivingLimits(), doc="what motions are predicted with")
     speed: SpeedConfig = param(SpeedConfig(), doc="what speed is limited by")
+    entrapment: EntrapmentConfig = param(
+        EntrapmentConfig(), doc="what is done where wheels turn in vain"
+    )
     controller: str = param(
         "tracker",
         doc="tracker: pursuit alone; mppi: refined by sampling control",

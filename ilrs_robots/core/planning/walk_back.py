@@ -152,11 +152,16 @@ class WalkBack:
             (rows, cols) float32 seconds, below 0 where it is too late, NaN where no walkable way
             leads home. This is the live map.
         """
+        return self._slack_s(self.need_s, self.need_wh, left).astype(np.float32)
+
+    def _slack_s(
+        self, need_s: Float32Array, need_wh: Float32Array, left: SuitState
+    ) -> Float32Array:
         s = self.suit
         full = SuitState.fresh(s)
-        air = left.seconds - s.reserve * full.seconds - self.need_s
-        spare = left.metabolic_wh - s.reserve * full.metabolic_wh - self.need_wh
-        return np.asarray(np.minimum(air, spare * (3600.0 / s.riding_w)), dtype=np.float32)
+        air = left.seconds - s.reserve * full.seconds - need_s
+        spare = left.metabolic_wh - s.reserve * full.metabolic_wh - need_wh
+        return np.asarray(np.minimum(air, spare * (3600.0 / s.riding_w)))
 
     def leave_by_s(self, left: SuitState) -> FloatArray:
         """(rows, cols) seconds from now until which a cell may be passed; -1 where never."""
@@ -177,7 +182,8 @@ class WalkBack:
         inside = self.dem.spec.contains(xy)
         row, col = self.dem.spec.cell_of(xy)
         found = np.full(len(xy), np.nan)
-        found[inside] = self.slack_s(left)[row[inside], col[inside]]
+        at = row[inside], col[inside]
+        found[inside] = self._slack_s(self.need_s[at], self.need_wh[at], left)
         slack: FloatArray = found - np.asarray(time_s, np.float64)
         return slack
 

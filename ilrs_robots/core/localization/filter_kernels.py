@@ -203,11 +203,13 @@ def _measure(
         row[at.S_REFUSED] += 1.0
         return
     W, y = np.empty((at.ERROR, 6)), np.empty(6)
-    distance = innovate(P, H, r, N, m, W, y)
-    if not _passes(row, distance, m, c):
-        if row[at.S_BAD] > 0 and row[at.S_BAD] % c[at.C_LOST_AFTER] == 0:
+    alike = z[6] if kind == _WHEELS else 1.0
+    distance = innovate(P, H, r, N, m, alike, W, y)
+    if not _passes(row, distance, m, alike, c):
+        after = max(round(c[at.C_LOST_AFTER] * alike), 1)
+        if row[at.S_BAD] > 0 and row[at.S_BAD] % after == 0:
             row[at.S_LOST] += 1.0
-            _lose(kind, P, c, row[at.S_BAD] / c[at.C_LOST_AFTER])
+            _lose(kind, P, c, row[at.S_BAD] / after)
         return
     if kind in (_FIX, _RANGE, _ALTITUDE):
         _absolute(x, P, W, y, m)
@@ -216,10 +218,10 @@ def _measure(
 
 
 @njit(cache=True, error_model="numpy")
-def _passes(row: FloatArray, distance: float, m: int, c: FloatArray) -> bool:
+def _passes(row: FloatArray, distance: float, m: int, alike: float, c: FloatArray) -> bool:
     """Gate with hysteresis: a sensor that was refused often must agree well, and often.
 
-    The statistics hold the distances of all that were judged, so that a gate that cuts honest
+    Where ``alike`` answers in a row share their error, so many count as one. The statistics hold the distances of all that were judged, so that a gate that cuts honest
     measurements shows.
     """
     row[at.S_LAST] = distance
@@ -230,13 +232,13 @@ def _passes(row: FloatArray, distance: float, m: int, c: FloatArray) -> bool:
         row[at.S_DOF] += m
         row[at.S_BAD] = 0.0
         row[at.S_GOOD] += 1.0
-        if row[at.S_GOOD] >= c[at.C_REOPEN_AFTER]:
+        if row[at.S_GOOD] >= c[at.C_REOPEN_AFTER] * alike:
             row[at.S_DOUBTED] = 0.0
         return True
     row[at.S_REFUSED] += 1.0
     row[at.S_BAD] += 1.0
     row[at.S_GOOD] = 0.0
-    if row[at.S_BAD] >= c[at.C_SHUT_AFTER]:
+    if row[at.S_BAD] >= c[at.C_SHUT_AFTER] * alike:
         row[at.S_DOUBTED] = 1.0
     return False
 

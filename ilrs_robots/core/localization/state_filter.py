@@ -92,7 +92,7 @@ class StateFilter(FilterInputs):
         biases = (shared.gyro_bias_sigma_rps, own.accel_bias_sigma_mps2)
         sigmas = np.array([position_sigma_m, own.initial_speed_sigma_mps, tilt, *biases])
         spread = np.repeat(sigmas**2, 3)
-        slips = np.square([CREEPING_MPS * s for s in (shared.slip_sigma, own.lateral_slip_sigma)])
+        slips = np.square([CREEPING_MPS * s for s in (own.slip_sigma, own.lateral_slip_sigma)])
         np.fill_diagonal(state.covariance, np.r_[spread, slips, np.zeros(6)])
         self._begin(state)
 

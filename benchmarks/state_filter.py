@@ -31,8 +31,8 @@ SHARED = DeadReckoningConfig(
 )  # fmt: skip
 SHAPE = DriveShape()
 OWN = FilterConfig(
-    imu_position_m=SHAPE.lever_m, initial_speed_sigma_mps=0.01, slip_sigma=0.22, slip_per_slope=0.0,
-    wheel_sigma_mps=0.01, vertical_sigma_mps=0.05, wheel_error_s=0.0,
+    imu_position_m=SHAPE.lever_m, initial_speed_sigma_mps=0.01, slip_sigma=0.22,
+    slip_per_slope=0.0, wheel_sigma_mps=0.01, vertical_sigma_mps=0.05, wheel_error_s=0.0,
 )  # fmt: skip
 MODEL = load_robot("long_range")
 CHUNK_S = 10.0

@@ -29,6 +29,9 @@ class FilterConfig:
     accel_bias_walk_mps2_sqrt_s: float = param(
         1e-6, doc="random walk of the accelerometer bias", unit="m/s2/sqrt(s)", low=0.0, high=1.0
     )
+    start_position_sigma_m: float = param(
+        1.0, doc="place in map at start", unit="m", low=0.0, high=1e4
+    )
     initial_speed_sigma_mps: float = param(
         0.5, doc="speed at start", unit="m/s", low=0.0, high=1000.0
     )

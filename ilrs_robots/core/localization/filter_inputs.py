@@ -161,7 +161,7 @@ class FilterInputs:
             sigmas: (6,) position m, speed m/s, attitude rad, gyro bias rad/s, accelerometer bias
                 m/s2, slip m/s.
         """
-        return self._add(Kind.DOUBT, stamp_ns, sigmas)
+        return self._add(Kind.DOUBT, stamp_ns, np.append(sigmas, 0.0))
 
     def way(self, stamp_ns: int, way_m: FloatArray, variance_m2: FloatArray) -> bool:
         """A way that no inertial sample saw.

@@ -1,9 +1,9 @@
 """What the ground tells the error-state filter: motions between scans, places on the orbital map.
 
-Matching takes long (a scan some ten milliseconds, a comparison up to half a second), so it is apart
-from the filter: ``process`` needs a tree of transforms and what is believed, and gives what was
-heard; ``tell`` puts that into the filter. A node calls ``process`` in a worker thread, replay and
-lock-step call both in turn.
+Matching takes long (a scan some ten milliseconds, a comparison up to half a second), so it is
+apart from the filter: ``process`` needs a tree of transforms and what is believed, and gives what
+was heard; ``tell`` puts that into the filter. A node calls ``process`` in a worker thread, replay
+and lock-step call both in turn.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ SHARED = DeadReckoningConfig(
 )  # fmt: skip
 OWN = FilterConfig(
     imu_position_m=SHAPE.lever_m, initial_speed_sigma_mps=0.01, slip_sigma=0.22,
-    slip_per_slope=0.0, wheel_sigma_mps=NOISE.wheel_mps, vertical_sigma_mps=NOISE.vertical_mps, wheel_error_s=0.0,
+    slip_per_slope=0.0, wheel_sigma_mps=NOISE.wheel_mps,
+    vertical_sigma_mps=NOISE.vertical_mps, wheel_error_s=0.0,
 )  # fmt: skip
 
 

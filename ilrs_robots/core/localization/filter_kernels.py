@@ -228,8 +228,8 @@ def _measure(
 def _passes(row: FloatArray, distance: float, m: int, alike: float, c: FloatArray) -> bool:
     """Gate with hysteresis: a sensor that was refused often must agree well, and often.
 
-    Where ``alike`` answers in a row share their error, so many count as one. The statistics hold the distances of all that were judged, so that a gate that cuts honest
-    measurements shows.
+    Where ``alike`` answers in a row share their error, so many count as one. The statistics hold
+    the distances of all that passed.
     """
     row[at.S_LAST] = distance
     limit = CHI2_95[m] if row[at.S_DOUBTED] > 0.0 else CHI2_999[m]

@@ -33,7 +33,7 @@ def wheels(
     x: FloatArray, c: FloatArray, z: FloatArray, R: FloatArray,
     H: FloatArray, r: FloatArray, N: FloatArray,
 ) -> int:  # fmt: skip
-    """Speed of the wheels along x, y and no speed along z; values: speed (3,), variance (3,), alike.
+    """Speed of the wheels along x, y and none along z; values: speed and variance (3,), alike.
 
     Bumps make errors that last for many samples. Taken for white noise each sample would count
     anew, and sixteen in a row be believed four times as much as they know. As white noise of the

@@ -26,11 +26,14 @@ from ilrs_robots.robots.model import load_robot
 from ilrs_robots.robots.settings import kinematics_of
 
 SHARED = DeadReckoningConfig(
-    imu_averages=True, slip_sigma=0.22, slip_per_slope=0.0, initial_attitude_sigma_rad=0.002,
+    imu_averages=True, initial_attitude_sigma_rad=0.002,
     gyro_bias_sigma_rps=5e-6,
 )  # fmt: skip
 SHAPE = DriveShape()
-OWN = FilterConfig(imu_position_m=SHAPE.lever_m, initial_speed_sigma_mps=0.01)
+OWN = FilterConfig(
+    imu_position_m=SHAPE.lever_m, initial_speed_sigma_mps=0.01, slip_sigma=0.22,
+    slip_per_slope=0.0, wheel_sigma_mps=0.01, vertical_sigma_mps=0.05, wheel_error_s=0.0,
+)  # fmt: skip
 MODEL = load_robot("long_range")
 CHUNK_S = 10.0
 
@@ -39,7 +42,7 @@ def batch(drive: MeasuredDrive, scans: bool) -> StateFilter:
     """Ten seconds at a time, as a replay reads a bag's chunks."""
     made = StateFilter(SHARED, OWN)
     made.reset(drive.positions_m[0], drive.quats_wxyz[0], 0)
-    spread = np.tile([1e-4, 1e-4, 2.5e-3], (len(drive.stamps_ns), 1))
+    spread = np.tile([1e-4, 1e-4, 2.5e-3, 1.0], (len(drive.stamps_ns), 1))
     wheels, size = np.hstack((drive.wheel_speeds_mps, spread)), round(CHUNK_S * SHAPE.imu_hz)
     stars, motions = drive.stars[::-1], drive.scans[::-1]
     for begin in range(0, len(drive.stamps_ns), size):

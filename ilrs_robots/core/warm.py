@@ -15,10 +15,21 @@ def mapping() -> None:
 
 
 def localization() -> None:
-    """Kernels of the error-state filter."""
-    from ilrs_robots.core.localization import state_filter
+    """Kernels of the error-state filter, scan odometry and places on the orbital map."""
+    from ilrs_robots.core.cloud import deskew, self_filter
+    from ilrs_robots.core.localization import (
+        dem_match,
+        ground_mosaic,
+        scan_odometry,
+        state_filter,
+    )
 
     state_filter.warm_up()
+    deskew.warm_up()
+    self_filter.warm_up()
+    scan_odometry.warm_up()
+    ground_mosaic.warm_up()
+    dem_match.warm_up()
 
 
 def reckoning() -> None:

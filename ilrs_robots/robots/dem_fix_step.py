@@ -113,6 +113,10 @@ class DemFixStep:
         self._fixed = False
         self._elsewhere.clear()
 
+    def forget_elsewhere(self) -> None:
+        """Whoever heard that the vehicle is lost has doubted its place."""
+        self._elsewhere.clear()
+
     def due(self, T_odom_base: FloatArray) -> bool:
         """Whether the vehicle has moved so far that the ground is worth a look.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,8 +24,8 @@ from ilrs_robots.robots.localization_step import LocalizationStep
 from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.settings import filter_config_of, kinematics_of
 
-METHODS: Final = ("dead_reckoning", "filter")
-"""How a pose can be reckoned: wheels and gyro alone, or by the error-state filter."""
+METHODS: Final = ("filter", "dead_reckoning")
+"""How a pose can be reckoned: by the error-state filter, or by wheels and gyro alone."""
 
 
 class InertialStep(LocalizationStep):
@@ -61,6 +62,42 @@ class InertialStep(LocalizationStep):
         )
         return self.odometry
 
+    def start(
+        self, T_map_base: FloatArray, stamp_ns: int, T_map_odom: FloatArray | None = None
+    ) -> None:
+        """As ``LocalizationStep.start``; the place in ``map`` is as sure as configured.
+
+        Args:
+            T_map_base: (4, 4) the pose.
+            stamp_ns: its time.
+            T_map_odom: (4, 4) where odom has been before, to go on in it; None for a new one.
+        """
+        super().start(T_map_base, stamp_ns, T_map_odom)
+        self.odometry.filter.place_at(self._own.start_position_sigma_m**2 * np.eye(3))
+
+    def memory(self) -> dict[str, Any]:
+        """As ``LocalizationStep.memory``, and how sure the place in ``map`` was."""
+        spread = self.map_covariance()[:3, :3]
+        return {**super().memory(), "map_covariance_m2": spread.tolist()}
+
+    def resume(self, memory: Mapping[str, Any], stamp_ns: int) -> None:
+        """Take up what ``memory`` gave; see ``LocalizationStep.resume``.
+
+        Args:
+            memory: from ``memory``.
+            stamp_ns: time of the first sample now.
+
+        Raises:
+            KeyError, TypeError, ValueError, TransformError: it is not what ``memory`` gives.
+        """
+        spread = np.array(memory.get("map_covariance_m2", np.zeros((3, 3))), dtype=np.float64)
+        if spread.shape != (3, 3) or not np.isfinite(spread).all():
+            raise ValueError(f"map_covariance_m2 = {spread}: expected (3, 3) finite numbers")
+        super().resume(memory, stamp_ns)
+        if spread.any():
+            R = self._T_map_anchor[:3, :3]
+            self.odometry.filter.place_at(R.T @ spread @ R)
+
     @property
     def T_map_odom(self) -> FloatArray:  # noqa: N802 - frame notation
         """(4, 4) pose of odom in ``map``: where it began, moved by absolute places."""
@@ -92,8 +129,18 @@ class InertialStep(LocalizationStep):
         turned = super().relocate(T_map_base)
         self.T_map_odom = self.T_map_odom  # the axes of stars are those of the anchor
         if covariance_m2 is not None:
-            self.odometry.filter.place_at(np.asarray(covariance_m2, dtype=np.float64))
+            R = self._T_map_anchor[:3, :3]
+            self.odometry.filter.place_at(R.T @ np.asarray(covariance_m2, dtype=np.float64) @ R)
         return turned
+
+    def newest(self) -> tuple[int, FloatArray]:
+        """Stamp of the state, and (4, 4) T_odom_base then."""
+        position, quat = self.odometry.position_m, self.odometry.quat_wxyz
+        return self.odometry.filter.stamp_ns, se3.make_transform(position, quat)
+
+    def doubt_place(self, sigma_m: float) -> None:
+        """The place in ``map`` is not what was believed; ``odom`` is as good as it was."""
+        self.odometry.filter.doubt_place(sigma_m)
 
     # -- further measurements ------------------------------------------------------------------
     def on_motion(

@@ -14,6 +14,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoningConfig
 from ilrs_robots.core.localization.filter_config import FilterConfig
 from ilrs_robots.core.localization.reckoning_batch import Advance, SampleBatch
+from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     AttitudeSample,
     Cloud,
@@ -23,11 +24,11 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
 )
 from ilrs_robots.robots.frames import MAP_FRAME, base_frame, new_tree, odom_frame
-from ilrs_robots.robots.inertial_step import InertialStep, make_localization
+from ilrs_robots.robots.ground_step import Believed, GroundStep, tell
+from ilrs_robots.robots.inertial_step import METHODS, InertialStep, make_localization
 from ilrs_robots.robots.localization_step import LocalizationStep
 from ilrs_robots.robots.mapping_step import MappingConfig, MappingStep, MapUpdate
 from ilrs_robots.robots.model import RobotModel, RoverModel
-from ilrs_robots.robots.scan_odometry_step import ScanOdometryStep
 from ilrs_robots.robots.settings import (
     dead_reckoning_config_of,
     limits_of,
@@ -53,11 +54,13 @@ class Perception:
         own_localization: whether the pose is reckoned here; otherwise it comes by ``on_pose``.
         method: how it is reckoned, see ``inertial_step.METHODS``.
         filter_config: of the error-state filter, where that is the method; None for the vehicle's.
+        prior: the orbital map, for absolute places; None for none.
 
     Attributes:
         tree: transforms.
         localization: the step, None where the pose comes from elsewhere.
-        scans: scan odometry, which only the filter hears; None without it.
+        ground: scan odometry and places on the orbital map, which only the filter hears; None
+            without it.
         mapping: the step.
         odometry: the newest pose in odom, None before the first.
     """
@@ -70,8 +73,9 @@ class Perception:
         dead_reckoning: DeadReckoningConfig | None = None,
         *,
         own_localization: bool = True,
-        method: str = "dead_reckoning",
+        method: str = METHODS[0],
         filter_config: FilterConfig | None = None,
+        prior: Dem | None = None,
     ) -> None:
         self.name = name
         self.tree = new_tree(model, name)
@@ -86,11 +90,11 @@ class Perception:
             self.localization = make_localization(
                 method, model, name, cfg, start_pose, filter_config
             )
-        self.scans: ScanOdometryStep | None = None
+        self.ground: GroundStep | None = None
         mapping = MappingConfig()
         boxes = own_boxes_of(model, mapping.self_margin_m)
         if isinstance(self.localization, InertialStep):
-            self.scans = ScanOdometryStep(name, boxes=boxes)
+            self.ground = GroundStep(name, boxes, prior)
         self.mapping = MappingStep(
             name,
             limits_of(model),
@@ -130,8 +134,8 @@ class Perception:
         """
         if isinstance(sample, Cloud):
             self.mapping.add(sample, source)
-            if self.scans is not None:
-                self.scans.add(sample)
+            if self.ground is not None:
+                self.ground.add(sample)
             return None
         step = self.localization
         if step is None:
@@ -199,19 +203,18 @@ class Perception:
 
     def map(self, now_ns: int) -> list[MapUpdate]:
         """Fuse the scans whose transforms are there; the filter hears how they moved."""
-        if self.scans is not None and isinstance(self.localization, InertialStep):
-            for motion in self.scans.process(self.tree, now_ns):
-                self.localization.on_motion(
-                    motion.from_ns, motion.to_ns, motion.T_from_to, motion.covariance, motion.key
-                )
+        step = self.localization
+        ground = self.ground
+        if ground is not None and ground.scans.waiting and isinstance(step, InertialStep):
+            tell(step, ground.process(self.tree, now_ns, Believed.of(step)))
         return self.mapping.process(self.tree, now_ns)
 
     def forget(self) -> None:
         """Forget transforms and pose: time was set back."""
         self.tree.clear()
         self.odometry = None
-        if self.scans is not None:
-            self.scans.reset()
+        if self.ground is not None:
+            self.ground.reset()
 
     def digest(self) -> str:
         """Hash of map and pose: equal runs give equal digests, to the byte."""

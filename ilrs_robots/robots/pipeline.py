@@ -51,7 +51,8 @@ class RobotPipeline:
     def __init__(self, placement: RobotPlacement, model: RobotModel, prior: Dem) -> None:
         self.name = placement.name
         require_rover(model, "autonomy")
-        self.senses = Perception(model, self.name, initial_pose(placement, prior))
+        start = initial_pose(placement, prior)
+        self.senses = Perception(model, self.name, start, prior=prior)
         self.tree, self.mapping = self.senses.tree, self.senses.mapping
         self.navigation = NavigationStep(model, prior, navigator_config_of(model), self.name)
         gate = gate_config_of(model)

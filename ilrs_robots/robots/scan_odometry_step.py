@@ -32,6 +32,21 @@ _KNOTS: Final = 9
 _PENDING: Final = 4
 
 
+@dataclass(frozen=True)
+class SeenGround:
+    """A scan that was matched.
+
+    Attributes:
+        stamp_ns: of its end.
+        xyz_base_m: (N, 3) float32 metres, base_link of then.
+        T_odom_base: (4, 4) of then.
+    """
+
+    stamp_ns: int
+    xyz_base_m: Float32Array
+    T_odom_base: FloatArray
+
+
 @dataclass
 class ScanOdometryStep:
     """Deskews each scan by odometry, takes the vehicle itself out and matches the rest.
@@ -46,6 +61,7 @@ class ScanOdometryStep:
         max_wait_s: a scan that waits longer for its transforms is dropped.
         dropped: scans that were not used, by reason.
         matched: scans that gave a motion.
+        seen: the newest scan that was looked at, None where none was.
     """
 
     robot: str
@@ -57,6 +73,7 @@ class ScanOdometryStep:
         self.odometry = ScanOdometry(self.config)
         self.dropped: Counter[str] = Counter()
         self.matched = 0
+        self.seen: SeenGround | None = None
         self._waiting: deque[Waiting] = deque()
         self._T_odom_last: FloatArray | None = None
         self._last_ns = -(1 << 62)
@@ -67,6 +84,11 @@ class ScanOdometryStep:
             self._waiting.popleft()
             self.dropped["waited_too_long"] += 1
         self._waiting.append(Waiting.of("", cloud, 0.0))
+
+    @property
+    def waiting(self) -> int:
+        """How many scans wait for their transforms."""
+        return len(self._waiting)
 
     def process(self, tree: TransformTree, now_ns: int) -> list[ScanMotion]:
         """Match the queued scans whose transforms have arrived, oldest first.
@@ -81,7 +103,7 @@ class ScanOdometryStep:
         """Forget map and queue: time was set back, or the vehicle was moved."""
         self.odometry.reset()
         self._waiting.clear()
-        self._T_odom_last, self._last_ns = None, -(1 << 62)
+        self._T_odom_last, self._last_ns, self.seen = None, -(1 << 62), None
 
     def _process(self, tree: TransformTree, now_ns: int) -> Iterator[ScanMotion]:
         for item in sorted(self._waiting, key=lambda scan: scan.last_ns):
@@ -112,6 +134,7 @@ class ScanOdometryStep:
         if motion is None and self._T_odom_last is not None:
             self.dropped["unmatched"] += 1
         self._T_odom_last, self._last_ns = T_odom_base, item.last_ns
+        self.seen = SeenGround(item.last_ns, xyz, T_odom_base)
         return motion
 
     def _deskewed(self, item: Waiting, tree: TransformTree) -> tuple[Float32Array, FloatArray]:

@@ -33,6 +33,10 @@ class ContactConfig:
         low=0.0,
         high=5.0,
     )
+    soil_softness: float = param(
+        1.0, doc="factor on a wheel's slip, for soil softer than that of the file", low=0.0,
+        high=10.0,
+    )  # fmt: skip
     parked_speed_mps: float = param(
         0.001,
         doc="roll speed that a parked wheel's shear stands for",

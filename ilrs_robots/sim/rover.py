@@ -50,7 +50,7 @@ class Rover(Vehicle):
         soil_slip = drive_model_of(rover.wheels, rover.total_mass_kg, rover.power.drive)
         self.contact = WheelContact(
             model, prefix, wheels.names, wheels.radius_m, load, config.contact,
-            soil_slip.slip_compliance,
+            soil_slip.slip_compliance * config.contact.soil_softness,
         )  # fmt: skip
         pairs = [model.pair(f"{prefix}{name}").id for name in wheels.names]
         self._soft = SoftGround(config.soft_spots, model, pairs, self._wheel_bodies, load)

@@ -26,15 +26,20 @@ from ilrs_robots.robots.settings import kinematics_of
 NOISE = DriveNoise()
 SHAPE = DriveShape()
 SHARED = DeadReckoningConfig(
-    imu_averages=True, slip_sigma=0.22, slip_per_slope=0.0, initial_attitude_sigma_rad=0.002,
+    imu_averages=True, initial_attitude_sigma_rad=0.002,
     gyro_bias_sigma_rps=NOISE.gyro_bias_rps, star_stamp_sigma_s=0.0,
 )  # fmt: skip
-OWN = FilterConfig(imu_position_m=SHAPE.lever_m, initial_speed_sigma_mps=0.01)
+OWN = FilterConfig(
+    imu_position_m=SHAPE.lever_m, initial_speed_sigma_mps=0.01, slip_sigma=0.22,
+    slip_per_slope=0.0, wheel_sigma_mps=NOISE.wheel_mps,
+    vertical_sigma_mps=NOISE.vertical_mps, wheel_error_s=0.0,
+)  # fmt: skip
 
 
 def wheel_values(drive: MeasuredDrive) -> np.ndarray:
     white = max(drive.noise.wheel_mps, 1e-3) ** 2
-    spread = np.tile([white, white, OWN.vertical_sigma_mps**2], (len(drive.stamps_ns), 1))
+    vertical = max(drive.noise.vertical_mps, 1e-3) ** 2
+    spread = np.tile([white, white, vertical, 1.0], (len(drive.stamps_ns), 1))
     return np.hstack((drive.wheel_speeds_mps, spread))
 
 

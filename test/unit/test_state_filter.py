@@ -76,7 +76,7 @@ def feed(made: StateFilter, drive: MeasuredDrive, kind: str, k: int) -> None:
     if kind == "imu":
         made.imu(int(drive.stamps_ns[k]), drive.rates_rps[k], drive.forces_mps2[k])
     elif kind == "wheels":
-        made.wheels(int(drive.wheel_stamps_ns[k]), values[k, :3], values[k, 3:])
+        made.wheels(int(drive.wheel_stamps_ns[k]), values[k, :3], values[k, 3:6])
     elif kind == "star":
         star = drive.stars[k]
         made.stars(star.stamp_ns, star.quat_wxyz, star.sigma_rad)

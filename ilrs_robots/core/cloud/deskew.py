@@ -16,7 +16,7 @@ MAX_TURN_RAD: Final = 0.01
 _MAX_POSES: Final = 4096
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _move_points(
     xyz: Float32Array,
     time_ns: IntArray,

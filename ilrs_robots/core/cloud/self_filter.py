@@ -29,7 +29,7 @@ class OwnBox:
                 raise ConfigError(f"own box: low {axis} = {low} m must be below high = {high} m")
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _mark(
     xyz: Float32Array,
     T_base_sensor: FloatArray,

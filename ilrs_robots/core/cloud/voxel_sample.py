@@ -18,14 +18,14 @@ _FIRST_ROOM: Final = 1 << 14
 """Voxels; a small table stays in the cache. Where it is full, a larger one is begun anew."""
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def key_of(column: int, row: int, layer: int) -> int:
     """One number for a voxel's three indices, each within ``HALF_RANGE``."""
     packed: int = ((column + HALF_RANGE) << 42) | ((row + HALF_RANGE) << 21) | (layer + HALF_RANGE)
     return packed
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def slot_of(keys: IntArray, key: int) -> int:
     """Where a key stands in an open-addressed table of 2^n keys, or the free place for it."""
     mask = keys.shape[0] - 1
@@ -36,7 +36,7 @@ def slot_of(keys: IntArray, key: int) -> int:
     return slot
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _sample(
     xyz: Float32Array,
     voxel_m: float,

@@ -8,7 +8,7 @@ from numba import njit
 from ilrs_robots.core.types import Float32Array, FloatArray
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _bilinear(prior: Float32Array, col: float, row: float) -> float:
     """Height between samples, NaN outside."""
     rows, cols = prior.shape
@@ -22,7 +22,7 @@ def _bilinear(prior: Float32Array, col: float, row: float) -> float:
     return height
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def left_over(
     xy: FloatArray, z: FloatArray, prior: Float32Array, geo: FloatArray, shifts: FloatArray,
     scale_m: float, out: FloatArray, covered: FloatArray,

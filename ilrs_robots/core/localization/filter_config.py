@@ -29,6 +29,9 @@ class FilterConfig:
     accel_bias_walk_mps2_sqrt_s: float = param(
         1e-6, doc="random walk of the accelerometer bias", unit="m/s2/sqrt(s)", low=0.0, high=1.0
     )
+    start_position_sigma_m: float = param(
+        1.0, doc="place in map at start", unit="m", low=0.0, high=1e4
+    )
     initial_speed_sigma_mps: float = param(
         0.5, doc="speed at start", unit="m/s", low=0.0, high=1000.0
     )
@@ -36,10 +39,20 @@ class FilterConfig:
         0.3, doc="acceleration that may be missed in an IMU gap", unit="m/s2", low=0.0, high=100.0
     )
     wheel_sigma_mps: float = param(
-        0.01, doc="white noise of a wheel speed", unit="m/s", low=1e-6, high=10.0
+        0.02, doc="what bumps do to the wheels' speed", unit="m/s", low=1e-6, high=10.0
     )
     vertical_sigma_mps: float = param(
-        0.05, doc="speed of the body's floor across the ground", unit="m/s", low=1e-6, high=10.0
+        0.02, doc="speed of the body's floor across the ground", unit="m/s", low=1e-6, high=10.0
+    )
+    wheel_error_s: float = param(
+        0.35, doc="time over which those two stay alike; 0 for white noise", unit="s", low=0.0,
+        high=10.0,
+    )  # fmt: skip
+    slip_sigma: float = param(
+        0.01, doc="slip on level ground, share of the wheels' speed", low=0.0, high=1.0
+    )
+    slip_per_slope: float = param(
+        0.1, doc="slip per sine of the slope, beside what is expected", low=0.0, high=10.0
     )
     lateral_slip_sigma: float = param(
         0.02, doc="sideways slip, share of the wheels' speed", low=0.0, high=1.0
@@ -94,8 +107,8 @@ def constants(shared: DeadReckoningConfig, own: FilterConfig) -> FloatArray:
     c[at.C_ACCEL] = own.accel_noise_mps2_sqrt_hz
     c[at.C_GYRO_WALK] = shared.gyro_bias_walk_rps_sqrt_s
     c[at.C_ACCEL_WALK] = own.accel_bias_walk_mps2_sqrt_s
-    c[at.C_SLIP] = shared.slip_sigma
-    c[at.C_SLIP_SLOPE] = shared.slip_per_slope
+    c[at.C_SLIP] = own.slip_sigma
+    c[at.C_SLIP_SLOPE] = own.slip_per_slope
     c[at.C_SLIP_LENGTH] = shared.slip_length_m
     c[at.C_LATERAL] = own.lateral_slip_sigma
     c[at.C_AVERAGES] = float(shared.imu_averages)

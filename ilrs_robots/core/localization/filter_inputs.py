@@ -66,22 +66,26 @@ class FilterInputs:
         stamps, _, states = self._line.advance(out=True)
         return stamps, states
 
-    def wheels(self, stamp_ns: int, speed_mps: FloatArray, variance_m2ps2: FloatArray) -> bool:
+    def wheels(
+        self, stamp_ns: int, speed_mps: FloatArray, variance_m2ps2: FloatArray, alike: float = 1.0
+    ) -> bool:
         """Speed of base_link as the wheels have it.
 
         Args:
             stamp_ns: time that the speed is of: the middle of the samples it is the mean of.
             speed_mps: (3,) base_link.
-            variance_m2ps2: (3,) of white noise along its axes, (m/s)2; slip comes on top.
+            variance_m2ps2: (3,) of noise along its axes, (m/s)2; slip comes on top.
+            alike: how many samples in a row share their error: so many count as one.
         """
-        return self._add(Kind.WHEELS, stamp_ns, np.concatenate((speed_mps, variance_m2ps2)))
+        values = np.concatenate((speed_mps, variance_m2ps2, [alike]))
+        return self._add(Kind.WHEELS, stamp_ns, values)
 
     def wheels_many(self, stamps_ns: IntArray, values: FloatArray) -> None:
         """Many of them, before the inertial samples of that time are propagated.
 
         Args:
             stamps_ns: (M,) int64, growing.
-            values: (M, 6) speed (m/s) and variance ((m/s)2) as in ``wheels``.
+            values: (M, 7) speed (m/s), variance ((m/s)2) and ``alike`` as in ``wheels``.
         """
         self._line.add_many(Kind.WHEELS, stamps_ns, values)
 
@@ -157,7 +161,7 @@ class FilterInputs:
             sigmas: (6,) position m, speed m/s, attitude rad, gyro bias rad/s, accelerometer bias
                 m/s2, slip m/s.
         """
-        return self._add(Kind.DOUBT, stamp_ns, sigmas)
+        return self._add(Kind.DOUBT, stamp_ns, np.append(sigmas, 0.0))
 
     def way(self, stamp_ns: int, way_m: FloatArray, variance_m2: FloatArray) -> bool:
         """A way that no inertial sample saw.

@@ -26,6 +26,7 @@ _SCAN, _FIX, _RANGE = int(Kind.SCAN), int(Kind.FIX), int(Kind.RANGE)
 _STAND, _ALTITUDE = int(Kind.STAND), int(Kind.ALTITUDE)
 _KEEP, _DOUBT, _MOVE = int(Kind.KEEP), int(Kind.DOUBT), int(Kind.MOVE)
 
+_FORGIVEN_DIAGONAL = (0, 3, 5)
 CHI2_999 = np.array([0.0, 10.828, 13.816, 16.266, 18.467, 20.515, 22.458])
 """Squared distances that one in a thousand exceeds, by the number of values."""
 CHI2_95 = np.array([0.0, 3.841, 5.991, 7.815, 9.488, 11.070, 12.592])
@@ -82,7 +83,7 @@ def run(
         elif kind == _KEEP:
             _keep(x, P, times_ns, now)
         elif kind == _DOUBT:
-            _doubt(P, values[i])
+            _doubt(x, P, values[i])
         elif kind == _MOVE:
             _way(x, P, values[i])
         else:
@@ -128,8 +129,14 @@ def _keep(x: FloatArray, P: FloatArray, times_ns: IntArray, now: int) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _doubt(P: FloatArray, z: FloatArray) -> None:
-    """Values: standard deviations of position, speed, attitude, both biases, slip."""
+def _doubt(x: FloatArray, P: FloatArray, z: FloatArray) -> None:
+    """Values: standard deviations of position, speed, attitude, both biases, slip; and a mark.
+
+    With the mark the position is doubted in the anchor alone: the way in odom is what it was.
+    """
+    if z[6] > 0.0:
+        for k in _FORGIVEN_DIAGONAL:
+            x[at.FORGIVEN + k] -= z[0] * z[0]
     starts = (at.E_P, at.E_V, at.E_Q, at.E_BG, at.E_BA, at.E_SLIP)
     for g in range(6):
         size = 2 if g == 5 else 3
@@ -203,11 +210,13 @@ def _measure(
         row[at.S_REFUSED] += 1.0
         return
     W, y = np.empty((at.ERROR, 6)), np.empty(6)
-    distance = innovate(P, H, r, N, m, W, y)
-    if not _passes(row, distance, m, c):
-        if row[at.S_BAD] > 0 and row[at.S_BAD] % c[at.C_LOST_AFTER] == 0:
+    alike = z[6] if kind == _WHEELS else 1.0
+    distance = innovate(P, H, r, N, m, alike, W, y)
+    if not _passes(row, distance, m, alike, c):
+        after = max(round(c[at.C_LOST_AFTER] * alike), 1)
+        if row[at.S_BAD] > 0 and row[at.S_BAD] % after == 0:
             row[at.S_LOST] += 1.0
-            _lose(kind, P, c, row[at.S_BAD] / c[at.C_LOST_AFTER])
+            _lose(kind, x, P, c, row[at.S_BAD] / after)
         return
     if kind in (_FIX, _RANGE, _ALTITUDE):
         _absolute(x, P, W, y, m)
@@ -216,11 +225,11 @@ def _measure(
 
 
 @njit(cache=True, error_model="numpy")
-def _passes(row: FloatArray, distance: float, m: int, c: FloatArray) -> bool:
+def _passes(row: FloatArray, distance: float, m: int, alike: float, c: FloatArray) -> bool:
     """Gate with hysteresis: a sensor that was refused often must agree well, and often.
 
-    The statistics hold the distances of all that were judged, so that a gate that cuts honest
-    measurements shows.
+    Where ``alike`` answers in a row share their error, so many count as one. The statistics hold
+    the distances of all that passed.
     """
     row[at.S_LAST] = distance
     limit = CHI2_95[m] if row[at.S_DOUBTED] > 0.0 else CHI2_999[m]
@@ -230,32 +239,32 @@ def _passes(row: FloatArray, distance: float, m: int, c: FloatArray) -> bool:
         row[at.S_DOF] += m
         row[at.S_BAD] = 0.0
         row[at.S_GOOD] += 1.0
-        if row[at.S_GOOD] >= c[at.C_REOPEN_AFTER]:
+        if row[at.S_GOOD] >= c[at.C_REOPEN_AFTER] * alike:
             row[at.S_DOUBTED] = 0.0
         return True
     row[at.S_REFUSED] += 1.0
     row[at.S_BAD] += 1.0
     row[at.S_GOOD] = 0.0
-    if row[at.S_BAD] >= c[at.C_SHUT_AFTER]:
+    if row[at.S_BAD] >= c[at.C_SHUT_AFTER] * alike:
         row[at.S_DOUBTED] = 1.0
     return False
 
 
 @njit(cache=True, error_model="numpy")
-def _lose(kind: int, P: FloatArray, c: FloatArray, rounds: float) -> None:
+def _lose(kind: int, x: FloatArray, P: FloatArray, c: FloatArray, rounds: float) -> None:
     """A sensor contradicts again and again: what it could know better becomes doubtful.
 
     Wheels say that they slip; scans that speed or accelerometers are off; stars that attitude or
     gyros are; absolute places that the vehicle is not where it is believed to be. The doubt
     grows with the rounds, so that far contradictions are reached as well.
     """
-    z = np.zeros(6)
+    z = np.zeros(7)
     if kind == _WHEELS:
         z[5] = c[at.C_DOUBT_SLIP]
     elif kind in (_STARS, _SUN):
         z[2], z[3] = c[at.C_DOUBT_Q], c[at.C_DOUBT_BG]
     elif kind in (_FIX, _RANGE, _ALTITUDE):
-        z[0] = c[at.C_DOUBT_P]
+        z[0], z[6] = c[at.C_DOUBT_P], 1.0
     elif kind == _STAND:
         z[1], z[3], z[4] = c[at.C_DOUBT_V], c[at.C_DOUBT_BG], c[at.C_DOUBT_BA]
     else:
@@ -263,7 +272,7 @@ def _lose(kind: int, P: FloatArray, c: FloatArray, rounds: float) -> None:
         z[3], z[4] = c[at.C_DOUBT_BG], c[at.C_DOUBT_BA]
     for k in range(6):
         z[k] *= rounds
-    _doubt(P, z)
+    _doubt(x, P, z)
 
 
 @njit(cache=True, error_model="numpy")

@@ -94,8 +94,8 @@ def put_skew(H: FloatArray, row: int, col: int, v: FloatArray, sign: float) -> N
 
 @njit(cache=True, error_model="numpy")
 def innovate(
-    P: FloatArray, H: FloatArray, r: FloatArray, noise: FloatArray, m: int, W: FloatArray,
-    y: FloatArray,
+    P: FloatArray, H: FloatArray, r: FloatArray, noise: FloatArray, m: int, alike: float,
+    W: FloatArray, y: FloatArray,
 ) -> float:  # fmt: skip
     """Squared Mahalanobis distance of a residual; ``W`` and ``y`` get what ``correct`` needs.
 
@@ -108,11 +108,12 @@ def innovate(
         r: (6,) measured minus predicted.
         noise: (6, 6).
         m: number of values measured.
+        alike: how many times the variance of a single answer the noise is.
         W: (ERROR, 6) scratch.
         y: (6,) scratch.
 
     Returns:
-        the distance; negative where S has no root.
+        the distance, by the noise of a single answer; negative where S has no root.
     """
     n = at.ERROR
     L = np.zeros((6, 6))
@@ -126,31 +127,58 @@ def innovate(
                     W[i, a] += P[j, i] * h
     for a in range(m):
         for b in range(a + 1):
-            total = noise[a, b]
+            total = 0.0
             for j in range(n):
                 h = H[a, j]
                 if h != 0.0:
                     total += h * W[j, b]
-            for k in range(b):
-                total -= L[a, k] * L[b, k]
-            if a == b:
-                if not total > 0.0:
-                    return -1.0
-                L[a, a] = math.sqrt(total)
-            else:
-                L[a, b] = total / L[b, b]
+            L[a, b] = total
+    single = -1.0
+    if alike != 1.0:
+        S = L.copy()
+        for a in range(m):
+            for b in range(a + 1):
+                S[a, b] += noise[a, b] / alike
+        single = _whiten(S, r, m, y)
+    for a in range(m):
+        for b in range(a + 1):
+            L[a, b] += noise[a, b]
+    distance = _whiten(L, r, m, y)
+    if distance < 0.0:
+        return -1.0
+    for i in range(n):
+        for a in range(m):
+            value = W[i, a]
+            for k in range(a):
+                value -= W[i, k] * L[a, k]
+            W[i, a] = value / L[a, a]
+    return distance if alike == 1.0 else single
+
+
+@njit(cache=True, error_model="numpy")
+def _whiten(L: FloatArray, r: FloatArray, m: int, y: FloatArray) -> float:
+    """Put the root of a matrix (6, 6), lower triangle, in its place and L^-1 r (6,) into ``y``.
+
+    Returns:
+        the square of ``y``; negative where there is no root.
+    """
     distance = 0.0
     for a in range(m):
+        for b in range(a + 1):
+            total = L[a, b]
+            for k in range(b):
+                total -= L[a, k] * L[b, k]
+            if a > b:
+                L[a, b] = total / L[b, b]
+            elif total > 0.0:
+                L[a, a] = math.sqrt(total)
+            else:
+                return -1.0
         total = r[a]
         for k in range(a):
             total -= L[a, k] * y[k]
         y[a] = total / L[a, a]
         distance += y[a] * y[a]
-        for i in range(n):
-            value = W[i, a]
-            for k in range(a):
-                value -= W[i, k] * L[a, k]
-            W[i, a] = value / L[a, a]
     return distance
 
 

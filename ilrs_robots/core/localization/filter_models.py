@@ -33,7 +33,12 @@ def wheels(
     x: FloatArray, c: FloatArray, z: FloatArray, R: FloatArray,
     H: FloatArray, r: FloatArray, N: FloatArray,
 ) -> int:  # fmt: skip
-    """Speed of the wheels along x, y and no speed along z; values: speed (3,), variance (3,).
+    """Speed of the wheels along x, y and none along z; values: speed and variance (3,), alike.
+
+    Bumps make errors that last for many samples. Taken for white noise each sample would count
+    anew, and sixteen in a row be believed four times as much as they know. As white noise of the
+    same density, ``alike`` times the variance, they count for what they are; the gate looks at
+    single samples.
 
     The slip is a speed of its own that adds to the body's, so that the model is linear in both:
     as a share of a measured speed it would take that speed's noise for knowledge.
@@ -47,7 +52,7 @@ def wheels(
     r[1] = z[1] - (v[1] - (wz * lx - wx * lz)) - x[at.SLIP_ + 1]
     r[2] = z[2] - (v[2] - (wx * ly - wy * lx))
     for a in range(3):
-        N[a, a] = z[3 + a]
+        N[a, a] = z[3 + a] * z[6]
         for k in range(3):
             H[a, at.E_V + k] = R[k, a]
     put_skew(H, 0, at.E_Q, v, 1.0)

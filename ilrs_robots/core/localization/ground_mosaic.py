@@ -55,7 +55,7 @@ class Taken(NamedTuple):
     torn: bool
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _sum_up(
     xyz: FloatArray, at: FloatArray, reach_m: float, cell_m: float, low: IntArray, sums: FloatArray
 ) -> None:

@@ -123,7 +123,7 @@ class InertialOdometry:
         """
         doubt = self.config.resume_attitude_sigma_rad
         self.filter.reset(known.position_m, known.quat_wxyz, int(stamp_ns), 0.0, doubt)
-        self.filter.place_at(known.position_covariance_m2)
+        self.filter.place_at(known.position_covariance_m2, odom=True)
         if known.gyro_bias_rps is not None and known.accel_bias_mps2 is not None:
             spread = self.filter.state().covariance
             self.filter.begin_with(known.gyro_bias_rps, known.accel_bias_mps2, spread)

@@ -16,7 +16,7 @@ _FARTHEST: Final = 2.25
 """Squared voxels between a point and the mean of its plane."""
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def associate(
     xyz: FloatArray,
     T: FloatArray,
@@ -55,7 +55,7 @@ def associate(
     return matched
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_noise(
     nx: float, ny: float, nz: float, qx: float, qy: float, qz: float, amount: float,
     J: FloatArray, noise: FloatArray,
@@ -75,7 +75,7 @@ def _add_noise(
         ex, ey, ez = ny * ez - nz * ey, nz * ex - nx * ez, nx * ey - ny * ex
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def accumulate(
     xyz: FloatArray,
     T: FloatArray,

@@ -17,12 +17,13 @@ from ilrs_robots.core.localization.error_state import (
 )
 from ilrs_robots.core.localization.filter_config import FilterConfig, constants
 from ilrs_robots.core.localization.filter_inputs import FilterInputs
-from ilrs_robots.core.localization.filter_layout import SENSORS, FilterArrays
+from ilrs_robots.core.localization.filter_layout import SENSORS, FilterArrays, Kind
 from ilrs_robots.core.localization.filter_motion import CREEPING_MPS
 from ilrs_robots.core.localization.filter_types import (
     FilterState,
     SensorHealth,
     health_of,
+    upper_triangle,
 )
 from ilrs_robots.core.localization.timeline import Timeline
 from ilrs_robots.core.types import FloatArray
@@ -92,7 +93,7 @@ class StateFilter(FilterInputs):
         biases = (shared.gyro_bias_sigma_rps, own.accel_bias_sigma_mps2)
         sigmas = np.array([position_sigma_m, own.initial_speed_sigma_mps, tilt, *biases])
         spread = np.repeat(sigmas**2, 3)
-        slips = np.square([CREEPING_MPS * s for s in (shared.slip_sigma, own.lateral_slip_sigma)])
+        slips = np.square([CREEPING_MPS * s for s in (own.slip_sigma, own.lateral_slip_sigma)])
         np.fill_diagonal(state.covariance, np.r_[spread, slips, np.zeros(6)])
         self._begin(state)
 
@@ -123,18 +124,35 @@ class StateFilter(FilterInputs):
         state.times_ns[at.T_STATE] = stamp_ns
         self._begin(state)
 
-    def place_at(self, covariance_m2: FloatArray) -> None:
+    def place_at(self, covariance_m2: FloatArray, *, odom: bool = False) -> None:
         """Take a new spread of the position, independent of everything else that is known.
 
         Args:
-            covariance_m2: (3, 3) metres squared.
+            covariance_m2: (3, 3) metres squared, anchor.
+            odom: whether it is that of the way in odom as well; else only odom's own place in the
+                anchor is now known so well, and the way is known as before.
         """
         self._line.advance()
         state = self._line.state.copy()
+        way = np.asarray(covariance_m2) if odom else self._way_covariance()
         state.covariance[: at.E_V], state.covariance[:, : at.E_V] = 0.0, 0.0
         state.covariance[: at.E_V, : at.E_V] = covariance_m2
-        state.nominal[at.FORGIVEN : at.FORGIVEN + 6] = 0.0
+        state.nominal[at.FORGIVEN : at.FORGIVEN + 6] = upper_triangle(way - covariance_m2)
         self._begin(state)
+
+    def doubt_place(self, sigma_m: float) -> None:
+        """Odom's place in the anchor is known less well, by a standard deviation in metres."""
+        self._line.advance()
+        at_ns = max(self.stamp_ns, 0)
+        self._line.add(Kind.DOUBT, at_ns, np.array([sigma_m, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]))
+
+    def _way_covariance(self) -> FloatArray:
+        """(3, 3) m2 of the position, with what absolute places took away."""
+        x = self._line.state.nominal
+        back = np.zeros((3, 3))
+        back[np.triu_indices(3)] = x[at.FORGIVEN : at.FORGIVEN + 6]
+        spread: FloatArray = self._line.state.covariance[:3, :3] + back + np.triu(back, 1).T
+        return spread
 
     # -- what it knows -------------------------------------------------------------------------
     def advance(self) -> None:
@@ -230,9 +248,7 @@ class StateFilter(FilterInputs):
         jacobian[3:, 3:] = R
         spread: FloatArray = jacobian @ P[_POSE] @ jacobian.T
         if in_odom and x[at.FORGIVEN] != 0.0:
-            back = np.zeros((3, 3))
-            back[np.triu_indices(3)] = x[at.FORGIVEN : at.FORGIVEN + 6]
-            spread[:3, :3] += back + np.triu(back, 1).T
+            spread[:3, :3] += self._way_covariance() - P[:3, :3]
         return spread
 
     def health(self) -> dict[str, SensorHealth]:

@@ -38,7 +38,7 @@ _FORGET_AT: Final = 256.0
 """Points in a voxel above which what is old is halved, so that a map that drifts keeps up."""
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _smallest_axis(
     xx: float, xy: float, xz: float, yy: float, yz: float, zz: float
 ) -> tuple[float, float, float, float, float]:
@@ -78,7 +78,7 @@ def _smallest_axis(
     return low, middle, nx * scale, ny * scale, nz * scale
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fit(
     moments: FloatArray, plane: FloatArray, voxel_m: float, cx: float, cy: float, cz: float
 ) -> None:
@@ -101,7 +101,7 @@ def _fit(
     plane[TURN] = low / (n * middle)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _insert(
     xyz: FloatArray,
     voxel_m: float,
@@ -165,7 +165,7 @@ def _insert(
     return new
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _keep_near(
     keys: IntArray,
     moments: FloatArray,

@@ -85,7 +85,8 @@ class WheelFeed:
         white = own.wheel_sigma_mps**2 + (own.contradiction_gain * motion.residual_mps) ** 2
         middle = (before.stamp_ns + state.stamp_ns) // 2
         spread = np.array([white, white, own.vertical_sigma_mps**2])
-        into.wheels(middle, speed, spread)
+        step_s = (state.stamp_ns - before.stamp_ns) * _NS
+        into.wheels(middle, speed, spread, max(2.0 * own.wheel_error_s / step_s, 1.0))
         if not state.standing:
             self._standing_ns = None
         elif self._standing_ns is None:

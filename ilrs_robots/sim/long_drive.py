@@ -1,0 +1,154 @@
+"""A long way over soft, rough ground in full physics: how far odometry and fixes come off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.terrain.dem import Dem
+from ilrs_robots.core.terrain.prior import LIKE_LOLA, orbital_prior
+from ilrs_robots.core.terrain.procedural import procedural_dem
+from ilrs_robots.core.terrain.surface import Surface, SurfaceConfig
+from ilrs_robots.core.types import FloatArray
+from ilrs_robots.robots.inertial_step import InertialStep
+from ilrs_robots.robots.site import RobotPlacement, SiteConfig, SiteTerrain, TerrainConfig
+from ilrs_robots.sim.config import ContactConfig, SimConfig
+from ilrs_robots.sim.lockstep import Lockstep, LockstepProgress
+
+ROBOT: Final = "long_range"
+_CORNERS_M: Final = ((90.0, 60.0), (-60.0, 110.0), (-110.0, -50.0), (50.0, -110.0))
+_DRIVES_MPS: Final = 0.2
+_SLOWEST_MPS: Final = 0.15
+
+
+@dataclass
+class LongDrive:
+    """What is known of a drive so far.
+
+    Attributes:
+        run: simulator and pipeline.
+        site: where.
+        shift_m: (2,) by which the orbital map lies beside the truth.
+        way_m: true length of the way.
+        odom_m: horizontal error of odometry alone, which no fix corrects, since the start.
+        turn_rad: error of the attitude.
+        map_m: horizontal error in ``map``, beside the orbital map's own shift.
+        stations_m: way at each fix that was taken.
+        fixes_m: error in ``map`` after each.
+        slips: means over wheels of the slip ratio, while it drove.
+        step_m: largest step of the pose in odom within 0.04 s.
+    """
+
+    run: Lockstep
+    site: SiteConfig
+    shift_m: FloatArray
+    way_m: float = 0.0
+    odom_m: float = 0.0
+    turn_rad: float = 0.0
+    map_m: float = 0.0
+    stations_m: list[float] = field(default_factory=list)
+    fixes_m: list[float] = field(default_factory=list)
+    slips: list[float] = field(default_factory=list)
+    step_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._last: FloatArray | None = None
+        self._odom: FloatArray | None = None
+        self._start: FloatArray | None = None
+
+    def go(self, metres: float, watch: Callable[[LongDrive], None] = lambda _d: None) -> None:
+        """Drive from corner to corner until the way is so long, or for as long as that takes.
+
+        Args:
+            metres: of way.
+            watch: hears of every period.
+        """
+        navigator = self.run.pipeline.navigation.navigator
+        latest_ns = self.run.world.time_ns + round(metres / _SLOWEST_MPS * 1e9)
+        corner = 0
+        while self.way_m < metres and self.run.world.time_ns < latest_ns:
+            goal = _CORNERS_M[corner % len(_CORNERS_M)]
+            corner += 1
+            navigator.set_goal(*goal, None)
+            ended = False
+            while not ended and self.way_m < metres and self.run.world.time_ns < latest_ns:
+                progress = self.run.step()
+                self._look(progress)
+                watch(self)
+                output = progress.state.navigation
+                ended = output is not None and output.state.value in ("reached", "failed")
+
+    def _look(self, progress: LockstepProgress) -> None:
+        odometry, truth = progress.state.odometry, progress.truth
+        if odometry is None:
+            return
+        T_true = se3.make_transform(truth.position_m, truth.quat_wxyz)
+        T_odom = se3.make_transform(odometry.position_m, odometry.quat_wxyz)
+        if self._start is None or self._last is None or self._odom is None:
+            yaw = se3.yaw_of(truth.quat_wxyz) - se3.yaw_of(odometry.quat_wxyz)
+            R = se3.from_rpy(np.zeros(3), (0.0, 0.0, yaw))
+            R[:3, 3] = T_true[:3, 3] - R[:3, :3] @ T_odom[:3, 3]
+            self._start, self._last, self._odom = R, T_true[:3, 3], T_odom[:3, 3]
+        self.way_m += float(np.linalg.norm(T_true[:3, 3] - self._last))
+        self.step_m = max(self.step_m, float(np.linalg.norm(T_odom[:3, 3] - self._odom)))
+        self._last, self._odom = T_true[:3, 3], T_odom[:3, 3]
+        off = self._start @ T_odom
+        self.odom_m = float(np.hypot(*(off[:2, 3] - T_true[:2, 3])))
+        believed = self.run.pipeline.T_map_base()
+        self.map_m = float(np.hypot(*(believed[:2, 3] - T_true[:2, 3] - self.shift_m)))
+        turn = T_true[:3, :3].T @ believed[:3, :3]
+        self.turn_rad = float(np.arccos(np.clip(0.5 * (np.trace(turn) - 1.0), -1.0, 1.0)))
+        if np.linalg.norm(truth.linear_mps) > _DRIVES_MPS:
+            self.slips.append(float(np.mean(self.run.world.evaluation(ROBOT).wheel_slip)))
+        ground = self.run.pipeline.senses.ground
+        places = None if ground is None else ground.places
+        if places is not None and places.outcomes["fix"] > len(self.fixes_m):
+            self.stations_m.append(self.way_m)
+            self.fixes_m.append(self.map_m)
+
+
+def long_drive(
+    seed: int, soil_softness: float = 4.0, wrong_m: tuple[float, float] = (0.0, 0.0),
+    wrong_sigma_m: float = 0.0,
+) -> LongDrive:  # fmt: skip
+    """A vehicle at the start of a way over procedural ground.
+
+    Args:
+        seed: of ground, orbital map and noise.
+        soil_softness: factor on the wheels' slip beside the vehicle's file.
+        wrong_m: by how much the vehicle is elsewhere than it believes, x and y in ``map``.
+        wrong_sigma_m: how sure it is of its start; 0 for the configured spread.
+    """
+    terrain, prior = _ground(seed)
+    robots = (RobotPlacement(ROBOT, ROBOT),)
+    site = SiteConfig(
+        "long_drive", -89.45, -137.49, "2035-01-15T00:00:00Z", TerrainConfig("procedural", seed),
+        robots,
+    )  # fmt: skip
+    config = replace(SimConfig(), contact=ContactConfig(soil_softness=soil_softness))
+    run = Lockstep(site, SiteTerrain(terrain, prior), ROBOT, seed, config)
+    drive = LongDrive(run, site, np.array(prior.provenance["shift_xy_m"], dtype=np.float64))
+    if wrong_sigma_m > 0.0:
+        _begin(run)
+        step = run.pipeline.localization
+        assert isinstance(step, InertialStep)
+        T_map_base = run.pipeline.T_map_base()
+        T_map_base[:2, 3] += wrong_m
+        step.relocate(T_map_base, wrong_sigma_m**2 * np.eye(3))
+    return drive
+
+
+def _begin(run: Lockstep) -> None:
+    """Stand until there is a pose."""
+    while run.pipeline.state.odometry is None:
+        run.step()
+
+
+def _ground(seed: int) -> tuple[Surface, Dem]:
+    """True ground, and the orbital map of it: correlated error, interpolated, shifted."""
+    dem = procedural_dem(seed)
+    return Surface(dem, seed, SurfaceConfig()), orbital_prior(dem, seed, LIKE_LOLA)

@@ -12,3 +12,6 @@ MOON_GRAVITY_MPS2: Final = 1.62
 
 STEFAN_BOLTZMANN_WPM2K4: Final = 5.670374419e-8
 """CODATA 2018."""
+
+STANDARD_GRAVITY_MPS2: Final = 9.80665
+"""Turns a specific impulse in seconds into an exhaust velocity (3rd CGPM 1901)."""

@@ -161,3 +161,34 @@ class VelocityCommand:
     stamp_ns: int
     linear_mps: float
     angular_rps: float
+
+
+@dataclass(frozen=True)
+class RangeSample:
+    """One answer of an altimeter along its beam; NaN where nothing answered."""
+
+    stamp_ns: int
+    range_m: float
+    sigma_m: float
+
+
+@dataclass(frozen=True)
+class TankSample:
+    """Pressure of the gas in a propellant tank."""
+
+    stamp_ns: int
+    pressure_pa: float
+    sigma_pa: float
+
+
+@dataclass(frozen=True)
+class ThrusterCommand:
+    """Thrust that each thruster shall give from now on.
+
+    Attributes:
+        stamp_ns: nanoseconds.
+        thrust_n: (T,) newtons, in the order of the vehicle's file.
+    """
+
+    stamp_ns: int
+    thrust_n: FloatArray

@@ -62,12 +62,71 @@ class LegsConfig:
 
 @dataclass(frozen=True)
 class TankConfig:
-    """Propellant at the start, as a ball of even density."""
+    """Propellant at the start, as a ball of even density.
+
+    Gas over a bladder presses the propellant out; as it leaves, the gas expands at an even
+    temperature, and its pressure tells how much is left (blow-down gauging).
+    """
 
     propellant_kg: float = param(doc="propellant when full", unit="kg", low=0.0, high=1e5)
     centre_m: Vector = param(doc="centre in base_link", unit="m")
     radius_m: float = param(doc="of the tank", unit="m", low=0.01, high=5.0)
     isp_s: float = param(doc="specific impulse", unit="s", low=10.0, high=1000.0)
+    density_kgpm3: float = param(1004.0, doc="of the propellant", unit="kg/m3", low=100.0)
+    pressure_pa: float = param(2.2e6, doc="of the gas when full", unit="Pa", low=1e4, high=1e8)
+    pressure_sigma_pa: float = param(1500.0, doc="noise of the gauge", unit="Pa", low=0.0)
+    gauge_rate_hz: float = param(5.0, doc="answers per second", unit="Hz", low=0.1, high=100.0)
+
+    def __post_init__(self) -> None:
+        """Check ranges and that the propellant leaves room for the gas."""
+        config.check(self)
+        if self.volume_m3 <= self.propellant_kg / self.density_kgpm3:
+            raise ConfigError(
+                f"radius_m = {self.radius_m} m: the tank holds {self.volume_m3 * 1e3:.1f} l, "
+                f"{self.propellant_kg} kg of propellant fill it"
+            )
+
+    @property
+    def volume_m3(self) -> float:
+        """Of the whole tank."""
+        return 4.0 / 3.0 * math.pi * self.radius_m**3
+
+    def pressure_of(self, propellant_kg: float) -> float:
+        """Pressure of the gas over so much propellant, Pa."""
+        gas_full = self.volume_m3 - self.propellant_kg / self.density_kgpm3
+        return self.pressure_pa * gas_full / (self.volume_m3 - propellant_kg / self.density_kgpm3)
+
+    def propellant_of(self, pressure_pa: float) -> float:
+        """How much propellant this pressure tells of, kg, within what the tank can hold.
+
+        Raises:
+            ConfigError: the pressure is not a positive number.
+        """
+        if not (math.isfinite(pressure_pa) and pressure_pa > 0.0):
+            raise ConfigError(f"tank pressure {pressure_pa} Pa: must be a positive number")
+        gas_full = self.volume_m3 - self.propellant_kg / self.density_kgpm3
+        gas = gas_full * self.pressure_pa / pressure_pa
+        return min(max((self.volume_m3 - gas) * self.density_kgpm3, 0.0), self.propellant_kg)
+
+
+@dataclass(frozen=True)
+class ThrusterGroupConfig:
+    """How thrusters of one group answer."""
+
+    min_share: float = param(
+        0.0, doc="least thrust of a lit engine over its largest", low=0.0, high=1.0
+    )
+    pulse_s: float = param(
+        0.0, doc="length of a pulse; 0 for engines that are throttled", unit="s", low=0.0, high=1.0
+    )
+    lag_s: float = param(0.02, doc="time constant of the thrust", unit="s", low=0.001, high=2.0)
+    noise: float = param(0.0, doc="thrust noise, share, one sigma", low=0.0, high=0.5)
+    gain_error: float = param(
+        0.0, doc="thrust error drawn per run, share, one sigma", low=0.0, high=0.5
+    )
+    misalignment_deg: float = param(
+        0.0, doc="tilt of the thrust drawn per run, one sigma", unit="deg", low=0.0, high=10.0
+    )
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -16,6 +16,7 @@ from ilrs_robots.robots.hopper_parts import (
     LegsConfig,
     TankConfig,
     ThrusterConfig,
+    ThrusterGroupConfig,
 )
 from ilrs_robots.robots.parts import (
     BodyConfig,
@@ -107,8 +108,16 @@ class HopperModel(RobotModel):
     legs: LegsConfig = param(doc="legs")
     tank: TankConfig = param(doc="propellant")
     thrusters: dict[str, ThrusterConfig] = param(doc="thrusters by name")
+    thruster_groups: dict[str, ThrusterGroupConfig] = param(doc="how each group answers")
     limits: HopperLimitsConfig = param(doc="limits")
     altimeter: AltimeterConfig = param(doc="altimeter")
+
+    def __post_init__(self) -> None:
+        """Check the vehicle class and that every group of thrusters is described."""
+        super().__post_init__()
+        for name, thruster in self.thrusters.items():
+            if thruster.group not in self.thruster_groups:
+                raise ConfigError(f"thrusters.{name}: no thruster_groups.{thruster.group}")
 
     @property
     def sensors(self) -> tuple[MountConfig, ...]:

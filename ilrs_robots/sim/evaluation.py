@@ -36,6 +36,23 @@ class Evaluation:
     pitch_rad: float
 
 
+@dataclass(frozen=True)
+class HopperEvaluation(Evaluation):
+    """What only an evaluator may know of a hopper.
+
+    Attributes:
+        propellant_kg: left in the tank.
+        thrust_n: (T,) of each thruster now.
+        feet_down: how many feet carry load.
+        tipped: it leans further than it can come back from, on the body or on its way there.
+    """
+
+    propellant_kg: float
+    thrust_n: FloatArray
+    feet_down: int
+    tipped: bool
+
+
 def wheel_slip(
     model: mujoco.MjModel, data: mujoco.MjData, bodies: list[int], rim_mps: FloatArray
 ) -> FloatArray:

@@ -25,6 +25,7 @@ ROCK_FRAME_MARGIN_M = 4.0
 _NOWHERE_M = (0.0, 0.0, -1e4)
 _GROUND_GROUP = 3
 _ROCK_STEP_M = 0.5
+_NEAR_M = np.array([(0.0, 0.0), (8.0, 0.0), (-8.0, 0.0), (0.0, 8.0), (0.0, -8.0)])
 _ROCK_SOLIMP = "0.998 0.998 0.001"
 
 
@@ -222,12 +223,29 @@ class GroundPatch:
                 heights[k] = top - distance
         return heights
 
+    def grid_at(self, xy_m: FloatArray) -> GridSpec:
+        """Grid of a patch around (2,) a place, metres, map, on the world's lattice."""
+        half, side = self._half_cells * LATTICE_M, self.spec.rows
+        corner = np.round((SNAP_M * np.round(xy_m / SNAP_M) - half) / LATTICE_M) * LATTICE_M
+        return GridSpec(float(corner[0]), float(corner[1]), LATTICE_M, side, side)
+
+    def height_over(self, position_m: FloatArray) -> float:
+        """Least height of (3,) a place in map over the ground below and near it, metres.
+
+        Raises:
+            SimulationError: the terrain ends here.
+        """
+        near = position_m[:2] + _NEAR_M
+        ground = np.asarray(self._terrain.height(near), dtype=np.float64)
+        if not np.isfinite(ground[0]):
+            x, y = (float(v) for v in position_m[:2])
+            raise SimulationError(f"the terrain ends at x = {x:.1f} m, y = {y:.1f} m")
+        return float(position_m[2] - np.nanmax(ground))
+
     def _move(self, xy_m: FloatArray) -> None:
         centre = SNAP_M * np.round(xy_m / SNAP_M)
         half = self._half_cells * LATTICE_M
-        corner = np.round((centre - half) / LATTICE_M) * LATTICE_M
-        side = self.spec.rows
-        spec = GridSpec(float(corner[0]), float(corner[1]), LATTICE_M, side, side)
+        spec = self.grid_at(xy_m)
         heights = np.asarray(self._terrain.grid(spec), dtype=np.float32)
         known = np.isfinite(heights)
         if not known.all():

@@ -10,6 +10,7 @@ from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.sim.inertia import ball_inertia, rods_inertia
 from ilrs_robots.sim.mjcf_parts import add_base, add_ground_pair, add_slide, child, text
 from ilrs_robots.sim.rover_layout import ContactBits
+from ilrs_robots.sim.thrusters import add_thrusters
 
 
 def add_hopper(
@@ -35,6 +36,7 @@ def add_hopper(
         ET.SubElement(
             ball, "inertial", pos="0 0 0", mass=repr(tank.propellant_kg), diaginertia=inertia
         )
+    add_thrusters(root, base, model, prefix)
     for name in model.legs.names:
         _add_leg(base, model, prefix, name, bits)
         add_ground_pair(root, prefix, name, ground_geom, model.legs.friction)

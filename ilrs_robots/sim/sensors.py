@@ -14,8 +14,15 @@ from ilrs_robots.core.types import (
     FloatArray,
     ImuSample,
     JointSample,
+    RangeSample,
 )
-from ilrs_robots.robots.sensor_parts import ImuConfig, JointStatesConfig, StarTrackerConfig
+from ilrs_robots.robots.sensor_parts import (
+    AltimeterConfig,
+    ImuConfig,
+    JointStatesConfig,
+    StarTrackerConfig,
+)
+from ilrs_robots.sim.terrain import Terrain
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,45 @@ class StarTracker:
         noise = np.concatenate(([1.0], 0.5 * tilt))
         seen = quat_multiply(true, noise / np.linalg.norm(noise))
         return AttitudeSample(state.stamp_ns, seen, self._sigma_rad)
+
+
+class Altimeter:
+    """Distance along a beam to the ground without its rocks, which are smaller than its spot."""
+
+    _SAMPLES = 32
+    _ROUNDS = 4
+
+    def __init__(
+        self, config: AltimeterConfig, terrain: Terrain, rng: np.random.Generator
+    ) -> None:
+        self._config, self._terrain, self._rng = config, terrain, rng
+        self._lever_m = np.array(config.position_m)
+        self._beam = _turned(quat_from_rpy(*config.rpy_rad), np.array([1.0, 0.0, 0.0]))
+
+    def sample(self, state: BodyState) -> RangeSample:
+        """Measure at an instant; NaN where the beam meets no ground within its range."""
+        config = self._config
+        start = state.position_m + _turned(state.quat_wxyz, self._lever_m)
+        true = self._distance(start, _turned(state.quat_wxyz, self._beam))
+        seen = true + config.range_sigma_m * float(self._rng.standard_normal())
+        if not config.range_min_m <= seen <= config.range_max_m:
+            seen = math.nan
+        return RangeSample(state.stamp_ns, seen, config.range_sigma_m)
+
+    def _distance(self, start_m: FloatArray, beam: FloatArray) -> float:
+        """First crossing of the ground along the beam, refined by a bracket within a bracket."""
+        above = float(start_m[2] - self._terrain.height(start_m[None, :2])[0])
+        if not (above > 0.0 and beam[2] < -0.05):
+            return math.nan
+        low, high = 0.0, min(2.0 * above / -beam[2] + 5.0, self._config.range_max_m)
+        for _ in range(self._ROUNDS):
+            along = np.linspace(low, high, self._SAMPLES)
+            places = start_m + along[:, None] * beam
+            under = np.flatnonzero(places[:, 2] <= self._terrain.height(places[:, :2]))
+            if not len(under) or under[0] == 0:
+                return math.nan
+            low, high = along[under[0] - 1], along[under[0]]
+        return 0.5 * float(low + high)
 
 
 def _turned(quat_wxyz: FloatArray, vector: FloatArray, inverse: bool = False) -> FloatArray:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
-from ilrs_robots.core.types import AttitudeSample, Cloud, ImuSample, JointSample
+from ilrs_robots.core.types import (
+    AttitudeSample,
+    Cloud,
+    FloatArray,
+    GridSpec,
+    ImuSample,
+    JointSample,
+    RangeSample,
+    TankSample,
+)
+from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.lidar import Lidar
 from ilrs_robots.sim.lidar_scene import build_scene
-from ilrs_robots.sim.sensors import BodyState, Imu, JointEncoders, StarTracker
+from ilrs_robots.sim.sensors import Altimeter, BodyState, Imu, JointEncoders, StarTracker
 from ilrs_robots.sim.terrain import Terrain
 from ilrs_robots.sim.vehicle import SimRobot
 
 _SCENE_MARGIN_M = 2.0
+_SCENE_SHARE = 0.25
+"""Of the height over the ground: so far the scene under a flying vehicle may lag behind."""
 
 
-Payload = ImuSample | JointSample | AttitudeSample | Cloud
+Payload = ImuSample | JointSample | AttitudeSample | RangeSample | TankSample | Cloud
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class SensorSuite:
         self, robot: SimRobot, joint_names: tuple[str, ...], seed: list[int],
         pool: ThreadPoolExecutor, config: SimConfig,
     ) -> None:  # fmt: skip
-        self._name, model = robot.name, robot.model
+        self._name, model, self._seed = robot.name, robot.model, seed
         imu_rng, star_rng, lidar_rng = (np.random.default_rng([*seed, k]) for k in range(3))
         self._rngs = (imu_rng, star_rng)
         self._model, self._config = model, config
@@ -70,6 +82,16 @@ class SensorSuite:
             else None
         )
         self._rays: tuple[BodyState, BodyState] | None = None
+        self._altimeter: Altimeter | None = None
+        self._scene_xy_m = np.full(2, np.inf)
+
+    def equip(self, terrain: Terrain, gauge: Callable[[int], TankSample]) -> None:
+        """Give a hopper its altimeter and the gauge of its tank."""
+        assert isinstance(self._model, HopperModel)
+        rng = np.random.default_rng([*self._seed, 3])
+        self._rngs = (*self._rngs, rng)
+        self._altimeter = Altimeter(self._model.altimeter, terrain, rng)
+        self._gauge = gauge
 
     def begin(self, state: BodyState) -> None:
         """Start every clock at time zero."""
@@ -78,12 +100,40 @@ class SensorSuite:
         self._imu_clock = _Clock(round(1e9 / model.imu.rate_hz), state)
         self._joint_clock = _Clock(round(1e9 / model.joint_states.rate_hz), state)
         self._star_clock = _Clock(round(1e9 / model.star_tracker.rate_hz), state)
+        if isinstance(model, HopperModel):
+            self._beam_clock = _Clock(round(1e9 / model.altimeter.rate_hz), state)
+            self._gauge_clock = _Clock(round(1e9 / model.tank.gauge_rate_hz), state)
 
     def see(self, terrain: Terrain, patch: GroundPatch) -> None:
         """Rebuild what the lidar sees around the patch."""
+        self._scene_xy_m = patch.centre_m.copy()
         if self._lidar is not None:
             reach = self._model.lidar.range_max_m + self._config.patch_move_m + _SCENE_MARGIN_M
             self._lidar.scene = build_scene(terrain, patch.spec, patch.heights_m, reach)
+
+    def see_from_above(
+        self, terrain: Terrain, grid_at: Callable[[FloatArray], GridSpec], above_m: float,
+        xy_m: FloatArray,
+    ) -> None:  # fmt: skip
+        """Rebuild what the lidar sees from a height, the rarer the higher.
+
+        Args:
+            terrain: ground and rocks.
+            grid_at: the physics' grid around a place.
+            above_m: height over the ground, metres.
+            xy_m: (2,) place, metres, map.
+        """
+        if self._lidar is None or above_m > self._model.lidar.range_max_m:
+            return
+        slack = max(self._config.patch_move_m, _SCENE_SHARE * above_m)
+        if float(np.max(np.abs(xy_m - self._scene_xy_m))) < slack:
+            return
+        self._scene_xy_m = xy_m.copy()
+        spec = grid_at(xy_m)
+        reach = self._model.lidar.range_max_m + slack + _SCENE_MARGIN_M
+        heights = np.asarray(terrain.grid(spec), dtype=np.float32)
+        if np.isfinite(heights).any():
+            self._lidar.scene = build_scene(terrain, spec, heights, reach)
 
     def start_rays(self) -> None:
         """Hand the rays of the period that has passed to the worker."""
@@ -105,6 +155,13 @@ class SensorSuite:
         if self._star_clock.due(state):
             yield "star_tracker/attitude", self._star.sample(state)
             self._star_clock.last = state
+        if self._altimeter is not None:
+            if self._beam_clock.due(state):
+                yield "altimeter/range", self._altimeter.sample(state)
+                self._beam_clock.last = state
+            if self._gauge_clock.due(state):
+                yield "tank/pressure", self._gauge(state.stamp_ns)
+                self._gauge_clock.last = state
         if self._lidar is not None:
             for cloud in self._lidar.finish():
                 yield "lidar/points", cloud

@@ -19,22 +19,19 @@ from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_rotate
 from ilrs_robots.core.types import (
     FloatArray,
     OdometryEstimate,
+    ThrusterCommand,
     VelocityCommand,
 )
-from ilrs_robots.robots.model import HopperModel, require_rover
 from ilrs_robots.sim import lidar_rays, wheel_contact
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.evaluation import Evaluation
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.hopper import Hopper
-from ilrs_robots.sim.hopper_mjcf import add_hopper
-from ilrs_robots.sim.rover import Rover
-from ilrs_robots.sim.rover_layout import ContactBits
-from ilrs_robots.sim.rover_mjcf import add_rover
-from ilrs_robots.sim.suite import SensorEvent, SensorSuite
+from ilrs_robots.sim.placed import Placed, add_vehicle
+from ilrs_robots.sim.suite import SensorEvent
 from ilrs_robots.sim.terrain import Terrain
-from ilrs_robots.sim.vehicle import SimRobot, Vehicle
+from ilrs_robots.sim.vehicle import SimRobot
 
 __all__ = [
     "ACTUATOR_TIMEOUT_S", "EmbeddedWorld", "Evaluation", "SensorEvent", "SimConfig", "SimRobot",
@@ -43,28 +40,6 @@ __all__ = [
 
 _REST = 2e-3
 _DROP_M = 0.03
-
-
-class _Vehicle:
-    """What belongs to one vehicle."""
-
-    def __init__(self, index: int, robot: SimRobot, terrain: Terrain, config: SimConfig) -> None:
-        self.robot, self.prefix = robot, f"{robot.name}/"
-        self.bits = ContactBits.of_vehicle(index)
-        size = robot.model.footprint
-        reach = 0.5 * math.hypot(size.length_m, size.width_m)
-        self.patch = GroundPatch(terrain, self.prefix, reach, self.bits, config)
-        self.body: Vehicle
-        self.suite: SensorSuite
-
-
-def _add_vehicle(root: ET.Element, vehicle: _Vehicle) -> None:
-    """Append a vehicle's bodies to the ``<mujoco>`` element."""
-    model, where = vehicle.robot.model, (vehicle.prefix, vehicle.bits, vehicle.patch.geom_name)
-    if isinstance(model, HopperModel):
-        add_hopper(root, model, *where)
-    else:
-        add_rover(root, require_rover(model, vehicle.robot.name), *where)
 
 
 class EmbeddedWorld:
@@ -100,7 +75,7 @@ class EmbeddedWorld:
             raise ConfigError(f"a world needs vehicles with different names, got {names}")
         self._surface = surface
         self._vehicles = {
-            robot.name: _Vehicle(k, robot, surface, self.config) for k, robot in enumerate(robots)
+            robot.name: Placed(k, robot, surface, self.config) for k, robot in enumerate(robots)
         }
         self._set_periods(robots)
         lidar_rays.warm_up()
@@ -108,13 +83,7 @@ class EmbeddedWorld:
         self._build()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lidar")
         for k, vehicle in enumerate(self._vehicles.values()):
-            kind = Hopper if isinstance(vehicle.robot.model, HopperModel) else Rover
-            vehicle.body = kind(
-                vehicle.robot, self._model, self._data, vehicle.prefix, self.config
-            )
-            vehicle.suite = SensorSuite(
-                vehicle.robot, vehicle.body.joint_names, [seed, k], self._pool, self.config
-            )
+            vehicle.embody(self._model, self._data, [seed, k], self._pool)
         self._settle()
 
     # -- running ------------------------------------------------------------------------------
@@ -139,6 +108,27 @@ class EmbeddedWorld:
         if not (math.isfinite(command.linear_mps) and math.isfinite(command.angular_rps)):
             raise SimulationError(f"{robot}: the command {command} is not finite")
         self._vehicle(robot).body.command(command, self._time_ns)
+
+    def thrust(self, robot: str, command: ThrusterCommand) -> None:
+        """Give a hopper's thrusters a command; it counts for ``ACTUATOR_TIMEOUT_S``.
+
+        Raises:
+            ConfigError: unknown vehicle, or not one finite number for each thruster.
+            SimulationError: the vehicle has no thrusters.
+        """
+        self.hopper(robot).thrust(command, self._time_ns)
+
+    def hopper(self, robot: str) -> Hopper:
+        """A hopper's body, to let its thrusters fail or look into its tank.
+
+        Raises:
+            ConfigError: unknown vehicle.
+            SimulationError: it is no hopper.
+        """
+        body = self._vehicle(robot).body
+        if not isinstance(body, Hopper):
+            raise SimulationError(f"{robot}: a vehicle of another type has no thrusters")
+        return body
 
     def step(self) -> list[SensorEvent]:
         """Advance one exchange period.
@@ -215,7 +205,7 @@ class EmbeddedWorld:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _vehicle(self, name: str) -> _Vehicle:
+    def _vehicle(self, name: str) -> Placed:
         try:
             return self._vehicles[name]
         except KeyError:
@@ -254,7 +244,7 @@ class EmbeddedWorld:
             ET.SubElement(root, tag)
         for vehicle in self._vehicles.values():
             vehicle.patch.add_to(root)
-            _add_vehicle(root, vehicle)
+            add_vehicle(root, vehicle)
         self.xml = ET.tostring(root, encoding="unicode")
         self._model = mujoco.MjModel.from_xml_string(self.xml)
         self._data = mujoco.MjData(self._model)
@@ -277,12 +267,12 @@ class EmbeddedWorld:
         self._data.time = 0.0
         for vehicle in self._vehicles.values():
             vehicle.body.contact.forget()
-            self._follow(vehicle, first=True)
+            vehicle.follow(first=True)
             vehicle.suite.begin(vehicle.body.body_state(0))
 
     def _tick(self, events: list[SensorEvent]) -> None:
         for vehicle in self._vehicles.values():
-            self._follow(vehicle)
+            vehicle.follow()
             vehicle.body.actuate(self._time_ns, self._tick_ns * 1e-9)
             vehicle.suite.start_rays()
         self._physics()
@@ -290,11 +280,6 @@ class EmbeddedWorld:
         for vehicle in self._vehicles.values():
             state = vehicle.body.body_state(self._time_ns)
             events.extend(vehicle.suite.sense(state))
-
-    def _follow(self, vehicle: _Vehicle, first: bool = False) -> None:
-        moved = vehicle.patch.follow(vehicle.body.position_m[:2])
-        if moved or first:
-            vehicle.suite.see(self._surface, vehicle.patch)
 
     def _physics(self) -> None:
         mujoco.mj_step(self._model, self._data, self._substeps)

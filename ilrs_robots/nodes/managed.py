@@ -37,6 +37,9 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     (end what is under way), ``reset`` (drop state) and ``health`` (level, sentence, values).
     """
 
+    later: tuple[str, ...] = ()
+    """Topics that it subscribes to only once somebody listens to it."""
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         declare_one(self, "autostart", True, "configure and activate by itself at start")

@@ -11,13 +11,16 @@ from rich.markup import escape
 from ilrs_robots import __version__
 from ilrs_robots.cli.campaign import campaign
 from ilrs_robots.cli.demo import demo
+from ilrs_robots.cli.deploy import deploy
 from ilrs_robots.cli.docs import docs
+from ilrs_robots.cli.doctor import doctor
 from ilrs_robots.cli.env import env
 from ilrs_robots.cli.goal import goal
 from ilrs_robots.cli.map import map_files
 from ilrs_robots.cli.plan import plan
 from ilrs_robots.cli.record import record
 from ilrs_robots.cli.replay import replay
+from ilrs_robots.cli.security import security
 from ilrs_robots.cli.sim import sim
 from ilrs_robots.cli.terrain_show import terrain
 from ilrs_robots.cli.worlds import site
@@ -33,13 +36,16 @@ def cli() -> None:
 cli.add_command(sim)
 cli.add_command(campaign)
 cli.add_command(demo)
+cli.add_command(deploy)
 cli.add_command(docs)
+cli.add_command(doctor)
 cli.add_command(env)
 cli.add_command(goal)
 cli.add_command(map_files, "map")
 cli.add_command(plan)
 cli.add_command(record)
 cli.add_command(replay)
+cli.add_command(security)
 cli.add_command(site)
 cli.add_command(terrain)
 

@@ -18,8 +18,10 @@ from rclpy.parameter import Parameter
 
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes import qos
+from ilrs_robots.nodes.meter import NodeMeter
 from ilrs_robots.nodes.parameters import Tunables, declare, declare_one
 from ilrs_robots.nodes.statistics import LatencyWindow
+from ilrs_robots.robots.vehicle_health import DiagnosticsConfig
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
@@ -35,6 +37,9 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     (end what is under way), ``reset`` (drop state) and ``health`` (level, sentence, values).
     """
 
+    later: tuple[str, ...] = ()
+    """Topics that it subscribes to only once somebody listens to it."""
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         declare_one(self, "autostart", True, "configure and activate by itself at start")
@@ -42,7 +47,9 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         self.site_name = str(declare_one(self, "site", "shackleton", "site name or site file"))
         self.seed = int(declare_one(self, "seed", 1, "seed of a procedural terrain"))
         self.latency = LatencyWindow()
+        self.meter = NodeMeter()
         self.active = False
+        self._thresholds = DiagnosticsConfig()
         self._owned: list[tuple[Callable[[Any], Any], Any]] = []
         self._level = OK
         self._guard_transitions()
@@ -75,10 +82,12 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
 
     def subscribe(self, kind: Any, topic: str, callback: Any, profile: Any) -> Any:
         """Create a subscription whose callback runs only while the node is active."""
+        count = self.meter.watch(topic)
 
         def guarded(msg: Any) -> None:
             if self.active:
-                callback(msg)
+                count(msg)
+                self.meter.work(callback, msg)
 
         made = self.create_subscription(kind, topic, guarded, profile)
         self._owned.append((self.destroy_subscription, made))
@@ -86,7 +95,11 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
 
     def service(self, kind: Any, name: str, callback: Any) -> Any:
         """Create a service that goes away at clean-up."""
-        made = self.create_service(kind, name, callback)
+
+        def measured(request: Any, response: Any) -> Any:
+            return self.meter.work(callback, request, response)
+
+        made = self.create_service(kind, name, measured)
         self._owned.append((self.destroy_service, made))
         return made
 
@@ -95,7 +108,7 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
 
         def guarded() -> None:
             if self.active:
-                callback()
+                self.meter.work(callback)
 
         made = self.create_timer(period_s, guarded)
         self._owned.append((self.destroy_timer, made))
@@ -168,6 +181,7 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Build everything; refuse with a log line that names what is wrong."""
         try:
+            self._thresholds = self.tunable("diagnostics", DiagnosticsConfig(), self._judge_by)
             self.setup()
         except IlrsError as error:
             self.get_logger().error(str(error))
@@ -179,8 +193,12 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
             raise
         return super().on_configure(state)
 
+    def _judge_by(self, cfg: DiagnosticsConfig) -> None:
+        self._thresholds = cfg
+
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let callbacks through."""
+        self.meter.resume()
         self.active = True
         return super().on_activate(state)
 
@@ -208,6 +226,7 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     def _release(self) -> None:
         self.reset()
         self._tunables.clear()
+        self.meter.forget()
         for destroy, made in reversed(self._owned):
             destroy(made)
         self._owned.clear()
@@ -215,31 +234,40 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     # -- diagnostics ------------------------------------------------------------------------
     def _publish_diagnostics(self) -> None:
         level, message, values = self.health() if self.active else (WARN, "not active", {})
+        now = self.get_clock().now()
+        measured = {**self.latency.values(), **self.meter.values(now.nanoseconds)}
+        if level == OK and self.active:
+            trouble = self.meter.trouble(self._thresholds, measured, now.nanoseconds)
+            level, message = (WARN, trouble) if trouble else (level, message)
         if level != self._level:
-            # rclpy keeps one severity per calling line, so each has a line of its own.
-            if level == OK:
-                self.get_logger().info(f"diagnostics: {message}")
-            else:
-                self.get_logger().warning(f"diagnostics: {message}")
+            self._log_change(level, message)
             self._level = level
-        values = dict(values)
-        values["latency_p50_ms"] = self.latency.percentile_ms(50)
-        values["latency_p95_ms"] = self.latency.percentile_ms(95)
-        values["rate_hz"] = self.latency.rate_hz()
         msg = DiagnosticArray()
-        msg.header.stamp = self.get_clock().now().to_msg()
+        msg.header.stamp = now.to_msg()
         status = DiagnosticStatus(
             level=level,
             name=f"{self.robot}/{self.get_name()}",
             hardware_id=self.robot,
             message=message,
         )
-        status.values = [KeyValue(key=k, value=_text(v)) for k, v in values.items()]
+        status.values = [
+            KeyValue(key=k, value=text_of(v)) for k, v in {**values, **measured}.items()
+        ]
         msg.status = [status]
         self._diagnostics.publish(msg)
 
+    def _log_change(self, level: bytes, message: str) -> None:
+        """One line for a change of level; rclpy keeps one severity per calling line."""
+        if level == OK:
+            self.get_logger().info(f"diagnostics: {message}")
+        elif level == WARN:
+            self.get_logger().warning(f"diagnostics: {message}")
+        else:
+            self.get_logger().error(f"diagnostics: {message}")
 
-def _text(value: object) -> str:
+
+def text_of(value: object) -> str:
+    """A value of /diagnostics as text."""
     if isinstance(value, float):
         return "nan" if math.isnan(value) else f"{value:.6g}"
     return str(value)

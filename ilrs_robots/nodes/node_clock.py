@@ -64,7 +64,7 @@ class NodeClock:
 
         def guarded() -> None:
             if node.active:
-                callback()
+                node.meter.work(callback)
 
         made = node.create_timer(period_s, guarded, clock=self._steady)
         node._owned.append((node.destroy_timer, made))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rclpy.node import Node
 
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.nodes.health import HealthNode
 from ilrs_robots.nodes.localization import LocalizationNode
 from ilrs_robots.nodes.navigation import NavigationNode
 from ilrs_robots.nodes.parameters import declare_one
@@ -32,6 +33,7 @@ def make_nodes() -> list[Node]:
         "terrain_mapping": lambda: TerrainMappingNode(listener),
         "navigation": lambda: NavigationNode(listener),
         "power": lambda: PowerNode(listener),
+        "health": HealthNode,
     }
     unknown = [name for name in names if name not in makers]
     if unknown or not names:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import rclpy
 from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
@@ -22,6 +24,8 @@ from ilrs_robots.nodes.dead_ports import dead_ports_held
 
 SUPERVISED = "ILRS_SUPERVISED"
 """Environment variable that holds the supervisor's process id."""
+HEARTBEAT = "ILRS_HEARTBEAT"
+"""Environment variable that names a file to be touched once a second, for a health check."""
 BEATS_PER_LIMIT = 4
 """Signs of life within the longest silence that is allowed."""
 NOTIFY_TIMEOUT_S = 5.0
@@ -59,11 +63,19 @@ def keep_beating(node: Node) -> None:
 
     Reference: sd_watchdog_enabled(3); the longest silence stands in WATCHDOG_USEC.
     """
+    steady = Clock(clock_type=ClockType.STEADY_TIME)
+    if file := os.environ.get(HEARTBEAT, ""):
+        node.create_timer(1.0, lambda: _touch(file), clock=steady)
     limit_us = os.environ.get("WATCHDOG_USEC", "")
     if limit_us.isdecimal() and int(limit_us) > 0:
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
         period_s = int(limit_us) * 1e-6 / BEATS_PER_LIMIT
         node.create_timer(period_s, lambda: notify("WATCHDOG=1", wait=False), clock=steady)
+
+
+def _touch(file: str) -> None:
+    """A file that cannot be touched makes the health check fail, and nothing else."""
+    with contextlib.suppress(OSError):
+        Path(file).touch()
 
 
 def end_with_parent() -> None:

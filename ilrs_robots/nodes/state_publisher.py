@@ -30,6 +30,8 @@ class StatePublisherNode(ManagedNode):
     it nobody can draw them.
     """
 
+    later = ("joint_states",)
+
     def __init__(self) -> None:
         super().__init__("state_publisher")
         self._tree: LinkTree | None = None

@@ -20,11 +20,25 @@ from ilrs_robots.robots.site import SiteConfig
 
 PACKAGE: Final = "ilrs_robots"
 ROBOT_NODES: Final = (
-    "state_publisher", "localization", "terrain_mapping", "navigation", "power",
+    "state_publisher", "localization", "terrain_mapping", "navigation", "power", "health",
 )  # fmt: skip
 """Nodes of one vehicle that share a process by default."""
 
+STANDING_NODES: Final = ("state_publisher", "power", "health")
+"""Nodes of a vehicle that does not drive."""
+GATE: Final = "command_gate"
+
 ParameterValue = str | bool | int | float
+
+
+def nodes_of(*, drives: bool) -> tuple[str, ...]:
+    """Names of the nodes that report the health of one vehicle, in whatever process.
+
+    Args:
+        drives: whether it is a rover.
+    """
+    ours = (*ROBOT_NODES, GATE) if drives else STANDING_NODES
+    return tuple(node for node in ours if node != "state_publisher")
 
 
 @dataclass(frozen=True)
@@ -147,7 +161,7 @@ def robot_processes(
         "autostart": autostart,
         **_state(state_dir),
     }
-    wanted = ROBOT_NODES if drives else ("state_publisher", "power")
+    wanted = ROBOT_NODES if drives else STANDING_NODES
     nodes = tuple(n for n in wanted if state_publisher or n != "state_publisher")
     groups = [nodes] if composed and nodes else [(node,) for node in nodes]
     specs = [
@@ -161,7 +175,7 @@ def robot_processes(
         for group in groups
     ]
     if drives:
-        gate = ProcessSpec(f"{robot}.gate", "command_gate", robot, ("command_gate",), common)
+        gate = ProcessSpec(f"{robot}.gate", "command_gate", robot, (GATE,), common)
         specs.append(gate)
     return specs
 

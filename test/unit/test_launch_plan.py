@@ -110,7 +110,7 @@ def test_every_vehicle_has_a_gate_of_its_own(
     assert [spec.namespace for spec in gates] == ["a", "b"]
     assert all(spec.nodes == ("command_gate",) for spec in gates)
     nodes = sorted(node for spec in plan.processes for node in spec.nodes)
-    vehicle = ["command_gate", "localization", "navigation", "power"]
+    vehicle = ["command_gate", "health", "localization", "navigation", "power"]
     vehicle += ["state_publisher", "terrain_mapping"]
     assert nodes == sorted([*vehicle, *vehicle, *(["embedded_sim"] if sim == "mujoco" else [])])
     if composed == "false":

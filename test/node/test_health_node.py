@@ -1,0 +1,87 @@
+"""The vehicle's health over DDS: degraded modes by name, one log line for each change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from ilrs_robots.nodes import qos
+from ilrs_robots.nodes.health import AGGREGATE, HealthNode
+from ilrs_robots.nodes.managed import ERROR, OK, ManagedNode
+from ilrs_robots.nodes.runtime import bring_up
+
+pytestmark = pytest.mark.node
+SITE = ["-p", "site:=three", "-p", "robot:=hopper"]
+
+
+class Heater(ManagedNode):
+    """A managed node under the name that the vehicle expects, as well as it is told to be."""
+
+    def __init__(self) -> None:
+        super().__init__("power")
+        self.robot = "hopper"
+        self.level, self.sentence = OK, "warm"
+
+    def health(self) -> tuple[bytes, str, dict[str, object]]:
+        return self.level, self.sentence, {}
+
+
+class Listener:
+    """What an operator sees."""
+
+    def __init__(self, graph: Any) -> None:
+        node = graph.add(Node("operator"))
+        self.modes, self.levels, self.tree = "", [], {}
+        self.values: dict[str, str] = {}
+        node.create_subscription(DiagnosticStatus, "health", self._on_health, qos.MAP)
+        node.create_subscription(DiagnosticArray, AGGREGATE, self._on_tree, qos.STATE)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_values, qos.STATE)
+
+    def _on_health(self, msg: DiagnosticStatus) -> None:
+        self.modes = {pair.key: pair.value for pair in msg.values}["modes"]
+
+    def _on_tree(self, msg: DiagnosticArray) -> None:
+        self.tree = {status.name: status.level for status in msg.status}
+
+    def _on_values(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            if status.name == "hopper/health":
+                self.values = {pair.key: pair.value for pair in status.values}
+
+
+def test_degraded_modes_are_published_by_name_and_every_change_is_logged(
+    graph: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    power, health = graph.add(Heater()), graph.add(HealthNode())
+    health.robot, health.site_name = "hopper", "three"
+    health.set_parameters([Parameter("use_sim_time", value=True)])  # nobody keeps CI's clock
+    seen = Listener(graph)
+    for node in (power, health):
+        bring_up(node)
+    graph.until(lambda: seen.modes == "nominal", "a healthy vehicle")
+    graph.until(lambda: seen.tree.get("/hopper/power") == OK, "the tree of standard tools")
+    power.level, power.sentence = ERROR, "a cable has come off"
+    graph.until(lambda: seen.modes == "power", "the degraded mode")
+    graph.until(lambda: seen.tree["/hopper"] == ERROR, "the worst of the nodes on top")
+    graph.until(lambda: "version" in seen.values, "what the computer tells")
+    assert {"disk_free_mb", "clock_synchronised", "process_memory_mb", "latency_max_ms"} <= set(
+        seen.values
+    )
+    assert float(seen.values["in./diagnostics.rate_hz"]) > 0.0
+    power.level, power.sentence = OK, "warm again"
+    graph.until(lambda: seen.modes == "nominal", "health again")
+    drop(graph, power)
+    graph.until(lambda: seen.modes == "power,incomplete", "the node that has gone")
+    lines = [line for line in capfd.readouterr().err.splitlines() if "diagnostics: " in line]
+    said = [line.rpartition("diagnostics: ")[2] for line in lines if "[power]" in line]
+    assert said == ["a cable has come off", "warm again"]
+
+
+def drop(graph: Any, node: Any) -> None:
+    graph.nodes.remove(node)
+    node.executor.remove_node(node)
+    node.destroy_node()

@@ -31,6 +31,7 @@ def compiled():
     return found
 
 warm.mapping()
+warm.localization()
 self_filter.warm_up()
 warm.navigation()
 warm.power()

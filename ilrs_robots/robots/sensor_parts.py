@@ -85,6 +85,12 @@ class ImuConfig(MountConfig):
         doc="accelerometer noise density", unit="m/s2/sqrt(Hz)", low=0.0
     )
     accel_bias_mps2: float = param(doc="accelerometer bias, one sigma", unit="m/s2", low=0.0)
+    gyro_range_rps: float = param(
+        6.0, doc="largest rate it can tell", unit="rad/s", low=0.1, high=100.0
+    )
+    accel_range_mps2: float = param(
+        100.0, doc="largest specific force it can tell", unit="m/s2", low=1.0, high=1e4
+    )
     averages: bool = param(
         True, doc="its values are means since its last sample, as those of units that integrate"
     )

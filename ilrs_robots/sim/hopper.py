@@ -11,6 +11,7 @@ from ilrs_robots.core.control.drive import ACTUATOR_TIMEOUT_S
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry.se3 import rpy_from_quat
 from ilrs_robots.core.types import ThrusterCommand, VelocityCommand
+from ilrs_robots.robots.hop_vehicle import tipping_angle_rad
 from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.errors import SimulationError
@@ -118,11 +119,3 @@ class Hopper(Vehicle):
     def state(self) -> bytes:
         """What of the vehicle's state MuJoCo does not hold."""
         return self.contact.state().tobytes() + self.engines.state()
-
-
-def tipping_angle_rad(model: HopperModel) -> float:
-    """Lean at which an empty vehicle falls over the line through two neighbouring feet."""
-    feet = np.array(list(model.legs.feet_m.values()))[:, :2]
-    feet = feet[np.argsort(np.arctan2(feet[:, 1], feet[:, 0]))]
-    nearest = np.linalg.norm(0.5 * (feet + np.roll(feet, -1, axis=0)), axis=1).min()
-    return math.atan2(float(nearest), model.body.centre_m[2])

@@ -18,6 +18,9 @@ from ilrs_robots.sim.rover_layout import suspension_joints, wheel_places
 from ilrs_robots.sim.vehicle import SimRobot, Vehicle
 from ilrs_robots.sim.wheel_contact import WheelContact
 
+_DRAG_FULL_MPS = 0.05
+"""From this speed on soft soil resists in full."""
+
 
 class Rover(Vehicle):
     """A vehicle that drives and steers its wheels."""
@@ -46,6 +49,8 @@ class Rover(Vehicle):
         self._wheel_geoms = [model.geom(f"{prefix}{n}").id for n in names]
         self._find_servos(prefix)
         load = rover.total_mass_kg * -model.opt.gravity[2] / len(self._places)
+        weight_n = rover.total_mass_kg * -float(model.opt.gravity[2])
+        self._drag_n = config.contact.soil_drag * weight_n
         soil_slip = drive_model_of(rover.wheels, rover.total_mass_kg, rover.power.drive)
         self.contact = WheelContact(
             model, prefix, wheels.names, wheels.radius_m, load, config.contact,
@@ -77,6 +82,11 @@ class Rover(Vehicle):
             self._steer_towards(wanted.steer_rad, period_s)
         self._data.ctrl[self._drive_ctrl] = wanted.wheel_rps
         self._stop_windup()
+        if self._drag_n > 0.0:
+            way = self._data.qvel[self._dof : self._dof + 2]
+            hold = self._drag_n * np.tanh(np.linalg.norm(way) / _DRAG_FULL_MPS)
+            away = way / max(float(np.linalg.norm(way)), 1e-9)
+            self._data.qfrc_applied[self._dof : self._dof + 2] = -hold * away
 
     def _wheel_angles(self) -> FloatArray:
         angles = np.zeros(len(self._places))

@@ -134,6 +134,38 @@ class AttitudeSample:
 
 
 @dataclass(frozen=True)
+class SunSample:
+    """A sun sensor's answer.
+
+    Attributes:
+        stamp_ns: nanoseconds.
+        toward: (3,) unit vector towards the Sun in base_link.
+        sigma_rad: of each of its two angles.
+    """
+
+    stamp_ns: int
+    toward: FloatArray
+    sigma_rad: float
+
+
+@dataclass(frozen=True)
+class RangeSample:
+    """A distance from the vehicle's antenna to a beacon's.
+
+    Attributes:
+        stamp_ns: nanoseconds.
+        beacon: its name.
+        range_m: distance, metres.
+        sigma_m: its standard deviation.
+    """
+
+    stamp_ns: int
+    beacon: str
+    range_m: float
+    sigma_m: float
+
+
+@dataclass(frozen=True)
 class OdometryEstimate:
     """Pose of ``base_link`` in ``odom`` and its twist in ``base_link``.
 

@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Imu, JointState, PointCloud2
+from sensor_msgs.msg import Imu, JointState
 from tf2_msgs.msg import TFMessage
 
-from ilrs_robots.core import warm
 from ilrs_robots.core.clock import other_clock
-from ilrs_robots.core.errors import IlrsError, InvalidCloudError, TerrainError
+from ilrs_robots.core.errors import IlrsError, TerrainError
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.localization.scan_odometry_config import ScanOdometryConfig
 from ilrs_robots.core.types import FloatArray, ImuSample, OdometryEstimate
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.far_senses import FarSenses
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare, declare_one
-from ilrs_robots.robots.dem_fix_step import DemFixConfig
 from ilrs_robots.robots.filter_report import filter_trouble, filter_values
-from ilrs_robots.robots.ground_step import GroundStep
-from ilrs_robots.robots.ground_worker import GroundWorker
 from ilrs_robots.robots.inertial_step import METHODS, InertialStep, make_localization
-from ilrs_robots.robots.model import RobotModel
 from ilrs_robots.robots.settings import filter_config_of
 from ilrs_robots.robots.site import initial_pose, load_prior
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
-    MappingConfig,
     base_frame,
     dead_reckoning_config_of,
-    new_tree,
     odom_frame,
-    own_boxes_of,
 )
 
 RESET_TEXT = "simulated time was set back: localisation starts again at the site's start pose"
@@ -69,7 +60,6 @@ class LocalizationNode(ManagedNode):
         model = placement.load_model()
         cfg = declare(self, "dead_reckoning", dead_reckoning_config_of(model))
         self._node_clock = NodeClock(self)
-        self._bad_scans: Counter[str] = Counter()
         self._prior = prior
         self._start_pose: FloatArray = initial_pose(placement, prior)
         restart_at = self._start_pose if self._node_clock.simulated else None
@@ -77,7 +67,8 @@ class LocalizationNode(ManagedNode):
         doc = f"how the pose is reckoned: one of {', '.join(METHODS)}"
         method = str(declare_one(self, "method", METHODS[0], doc))
         self._step = make_localization(method, model, self.robot, cfg, restart_at, own)
-        self._ground = self._open_ground(model)
+        self._far = FarSenses(self, self._step, model, site, prior)
+        self._owned.append((lambda made: made.close(), self._far))
         self._imu_ns: int | None = None
         self._first_ns: int | None = None
         self._moved_ns = _NEVER_NS
@@ -95,43 +86,11 @@ class LocalizationNode(ManagedNode):
         self.subscribe(Imu, "star_tracker/attitude", self._on_attitude, qos.STATE)
         self.subscribe(PoseWithCovarianceStamped, "initialpose", self._on_initial_pose, qos.STATE)
 
-    def _open_ground(self, model: RobotModel) -> GroundWorker | None:
-        """Scans and the orbital map, which only the filter hears."""
-        doc = "point cloud that tells the filter how the vehicle moves; empty: none"
-        topic = str(declare_one(self, "scan_topic", "lidar/points", doc))
-        scans = declare(self, "scan_odometry", ScanOdometryConfig())
-        doc = "whether the ground is compared with the orbital map"
-        wanted = bool(declare_one(self, "use_dem_fixes", True, doc))
-        places = declare(self, "dem_fix", DemFixConfig())
-        if not isinstance(self._step, InertialStep):
-            return None
-        warm.localization()
-        self._tree = new_tree(model, self.robot)
-        if not topic:
-            return None
-        boxes = own_boxes_of(model, MappingConfig().self_margin_m)
-        prior = self._prior if wanted else None
-        worker = GroundWorker(GroundStep(self.robot, boxes, prior, scans, places), self._tree)
-        self._owned.append((lambda made: made.close(), worker))
-        self.subscribe(PointCloud2, topic, self._on_cloud, qos.SENSOR)
-        return worker
-
-    def _on_cloud(self, msg: PointCloud2) -> None:
-        if self._ground is None or not self._step.started:
-            return
-        try:
-            self._ground.add(convert.cloud_of(msg))
-        except InvalidCloudError as error:
-            self._bad_scans[error.reason] += 1
-
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Report refused measurements and whether odometry runs."""
         values: dict[str, object] = dict(self._step.counters)
         if isinstance(self._step, InertialStep):
-            values |= filter_values(self._step)
-            values |= {f"scans_{reason}": n for reason, n in self._bad_scans.items()}
-        if self._ground is not None:
-            values |= self._ground.values
+            values |= filter_values(self._step) | self._far.values
         now_ns = self.now_ns()
         trouble = self._node_clock.trouble(now_ns)
         if not trouble and self._imu_ns is not None:
@@ -155,7 +114,7 @@ class LocalizationNode(ManagedNode):
         restarts = self._step.restarts
         self._step.on_imu(sample)
         if self._step.restarts > restarts:
-            self._forget_ground()
+            self._far.forget()
             self.get_logger().warning(RESET_TEXT)
 
     def _look_at_clock(self) -> None:
@@ -165,13 +124,8 @@ class LocalizationNode(ManagedNode):
         ahead = self._imu_ns is not None and self._imu_ns > now_ns
         if back_ns and ahead and self._node_clock.simulated and self._step.started:
             self._step.started = False
-            self._forget_ground()
+            self._far.forget()
             self.get_logger().warning(RESET_TEXT)
-
-    def _forget_ground(self) -> None:
-        if self._ground is not None:
-            self._tree.clear()
-            self._ground.reset()
 
     def _start(self, sample: ImuSample) -> None:
         """Begin where the last life of this node ended, or else where the site says.
@@ -220,12 +174,7 @@ class LocalizationNode(ManagedNode):
         estimate = self._step.on_joints(convert.joint_sample(msg))
         if estimate is None:
             return
-        if self._ground is not None and isinstance(self._step, InertialStep):
-            self._tree.set(
-                odom_frame(self.robot), base_frame(self.robot), estimate.stamp_ns,
-                estimate.position_m, estimate.quat_wxyz,
-            )  # fmt: skip
-            self._ground.poll(self._step, self.now_ns())
+        self._far.on_odometry(estimate, self.now_ns())
         self.latency.add(perf_counter() - begin)
         if 0 <= estimate.stamp_ns - self._sent_ns < self._period_ns:
             return

@@ -38,7 +38,9 @@ from ilrs_robots.robots.sensor_parts import (
     LidarConfig,
     MountConfig,
     RangeSensorConfig,
+    RangingConfig,
     StarTrackerConfig,
+    SunSensorConfig,
 )
 
 
@@ -58,6 +60,8 @@ class RobotModel:
     power: PowerConfig = param(doc="sources, battery and loads")
     comms: CommsConfig = param(doc="radios")
     visual: VisualConfig = param(doc="looks")
+    sun_sensor: SunSensorConfig | None = param(None, doc="sun sensor")
+    ranging: RangingConfig | None = param(None, doc="distances to the masts of the base")
     range_sensors: dict[str, RangeSensorConfig] = param({}, doc="lidars and depth cameras besides")
 
     def __post_init__(self) -> None:

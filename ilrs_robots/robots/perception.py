@@ -22,12 +22,15 @@ from ilrs_robots.core.types import (
     ImuSample,
     JointSample,
     OdometryEstimate,
+    RangeSample,
+    SunSample,
 )
 from ilrs_robots.robots.frames import MAP_FRAME, base_frame, new_tree, odom_frame
 from ilrs_robots.robots.ground_step import Believed, GroundStep, tell
 from ilrs_robots.robots.inertial_step import METHODS, InertialStep, make_localization
 from ilrs_robots.robots.localization_step import LocalizationStep
 from ilrs_robots.robots.mapping_step import MappingConfig, MappingStep, MapUpdate
+from ilrs_robots.robots.marks import KnownMarks
 from ilrs_robots.robots.model import RobotModel, RoverModel
 from ilrs_robots.robots.settings import (
     dead_reckoning_config_of,
@@ -38,7 +41,7 @@ from ilrs_robots.robots.settings import (
     traversability_config_of,
 )
 
-Sample = ImuSample | JointSample | AttitudeSample | Cloud
+Sample = ImuSample | JointSample | AttitudeSample | SunSample | RangeSample | Cloud
 
 
 class Perception:
@@ -55,6 +58,7 @@ class Perception:
         method: how it is reckoned, see ``inertial_step.METHODS``.
         filter_config: of the error-state filter, where that is the method; None for the vehicle's.
         prior: the orbital map, for absolute places; None for none.
+        marks: Sun and beacons as they are known; None for none.
 
     Attributes:
         tree: transforms.
@@ -76,8 +80,9 @@ class Perception:
         method: str = METHODS[0],
         filter_config: FilterConfig | None = None,
         prior: Dem | None = None,
+        marks: KnownMarks | None = None,
     ) -> None:
-        self.name = name
+        self.name, self._marks = name, marks
         self.tree = new_tree(model, name)
         self.odometry: OdometryEstimate | None = None
         self._start_pose = start_pose
@@ -148,6 +153,9 @@ class Perception:
             step.on_imu(sample)
         elif isinstance(sample, AttitudeSample):
             step.on_attitude(sample)
+        elif isinstance(sample, SunSample | RangeSample):
+            if self._marks is not None and isinstance(step, InertialStep):
+                self._marks.tell(step, sample)
         else:
             estimate = step.on_joints(sample)
             if estimate is not None:

@@ -19,6 +19,7 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
     VelocityCommand,
 )
+from ilrs_robots.robots.marks import KnownMarks
 from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.perception import Perception, Sample
 from ilrs_robots.robots.periods import CONTROL_PERIOD_NS, GATE_PERIOD_NS
@@ -48,11 +49,17 @@ class PipelineState:
 class RobotPipeline:
     """Sensor samples in, gated velocity commands out."""
 
-    def __init__(self, placement: RobotPlacement, model: RobotModel, prior: Dem) -> None:
+    def __init__(
+        self,
+        placement: RobotPlacement,
+        model: RobotModel,
+        prior: Dem,
+        marks: KnownMarks | None = None,
+    ) -> None:
         self.name = placement.name
         require_rover(model, "autonomy")
         start = initial_pose(placement, prior)
-        self.senses = Perception(model, self.name, start, prior=prior)
+        self.senses = Perception(model, self.name, start, prior=prior, marks=marks)
         self.tree, self.mapping = self.senses.tree, self.senses.mapping
         self.navigation = NavigationStep(model, prior, navigator_config_of(model), self.name)
         gate = gate_config_of(model)

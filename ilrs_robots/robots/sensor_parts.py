@@ -113,6 +113,31 @@ class StarTrackerConfig(MountConfig):
 
 
 @dataclass(frozen=True)
+class SunSensorConfig:
+    """A sun sensor that gives a direction in the axes of base_link, while the Sun shines on it."""
+
+    rate_hz: float = param(doc="answers per second", unit="Hz", low=0.01, high=100.0)
+    sigma_deg: float = param(doc="noise of each angle, one sigma", unit="deg", low=1e-4, high=10.0)
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        config.check(self)
+
+
+@dataclass(frozen=True)
+class RangingConfig:
+    """A radio that measures its distance to the masts of the base by the time of flight."""
+
+    rate_hz: float = param(doc="answers of each mast per second", unit="Hz", low=0.01, high=100.0)
+    sigma_m: float = param(doc="noise, one sigma", unit="m", low=1e-3, high=100.0)
+    reach_m: float = param(doc="longest distance", unit="m", low=1.0, high=1e5)
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        config.check(self)
+
+
+@dataclass(frozen=True)
 class JointStatesConfig:
     """Wheel and suspension encoders."""
 

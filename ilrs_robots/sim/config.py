@@ -37,6 +37,10 @@ class ContactConfig:
         1.0, doc="factor on a wheel's slip, for soil softer than that of the file", low=0.0,
         high=10.0,
     )  # fmt: skip
+    soil_drag: float = param(
+        0.0, doc="resistance of soil that wheels sink into, share of the weight", low=0.0,
+        high=1.0,
+    )  # fmt: skip
     parked_speed_mps: float = param(
         0.001,
         doc="roll speed that a parked wheel's shear stands for",

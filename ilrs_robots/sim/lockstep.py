@@ -9,11 +9,15 @@ import numpy as np
 
 from ilrs_robots.core.control.navigator import NavigatorState
 from ilrs_robots.core.types import FloatArray, IntArray, OdometryEstimate
+from ilrs_robots.robots.marks import KnownMarks
 from ilrs_robots.robots.pipeline import PipelineState, RobotPipeline
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain
 from ilrs_robots.sim.config import SimConfig
+from ilrs_robots.sim.marks import MarkSensors
 from ilrs_robots.sim.world import EmbeddedWorld, SimRobot
 
+_MARKS = 77
+"""Generator of the noise of Sun and ranges."""
 ENDED = (NavigatorState.REACHED, NavigatorState.FAILED)
 
 
@@ -79,12 +83,16 @@ class Lockstep:
             seed,
             config,
         )
-        self.pipeline = RobotPipeline(placement, model, terrain.prior)
+        marks = KnownMarks(site, terrain.prior, model)
+        self.pipeline = RobotPipeline(placement, model, terrain.prior, marks)
+        self._marks = MarkSensors(site, terrain.surface, terrain.prior, model, [seed, _MARKS])
 
     def step(self) -> LockstepProgress:
         """One exchange period: physics, sensors, core, command."""
         for event in self.world.step():
             self.pipeline.feed(event.payload)
+        for sample in self._marks.sense(self.world.truth(self.robot)):
+            self.pipeline.feed(sample)
         command = self.pipeline.step(self.world.time_ns)
         if command is not None:
             self.world.command(self.robot, command)

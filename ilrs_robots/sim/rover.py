@@ -19,6 +19,9 @@ from ilrs_robots.sim.soft_ground import SoftGround
 from ilrs_robots.sim.vehicle import SimRobot, Vehicle
 from ilrs_robots.sim.wheel_contact import WheelContact
 
+_DRAG_FULL_MPS = 0.05
+"""From this speed on soft soil resists in full."""
+
 
 class Rover(Vehicle):
     """A vehicle that drives and steers its wheels."""
@@ -47,6 +50,8 @@ class Rover(Vehicle):
         self._wheel_geoms = [model.geom(f"{prefix}{n}").id for n in names]
         self._find_servos(prefix)
         load = rover.total_mass_kg * -model.opt.gravity[2] / len(self._places)
+        weight_n = rover.total_mass_kg * -float(model.opt.gravity[2])
+        self._drag_n = config.contact.soil_drag * weight_n
         soil_slip = drive_model_of(rover.wheels, rover.total_mass_kg, rover.power.drive)
         self.contact = WheelContact(
             model, prefix, wheels.names, wheels.radius_m, load, config.contact,
@@ -81,6 +86,11 @@ class Rover(Vehicle):
         self._data.ctrl[self._drive_ctrl] = wanted.wheel_rps
         self._stop_windup()
         self._soft.apply(self._data)
+        if self._drag_n > 0.0:
+            way = self._data.qvel[self._dof : self._dof + 2]
+            hold = self._drag_n * np.tanh(np.linalg.norm(way) / _DRAG_FULL_MPS)
+            away = way / max(float(np.linalg.norm(way)), 1e-9)
+            self._data.qfrc_applied[self._dof : self._dof + 2] = -hold * away
 
     def _wheel_angles(self) -> FloatArray:
         angles = np.zeros(len(self._places))

@@ -12,12 +12,13 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Imu, JointState
+from sensor_msgs.msg import Imu, JointState, PointCloud2, Range
 from tf2_msgs.msg import TFMessage
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
-from ilrs_robots.core.types import ImuSample, JointSample
+from ilrs_robots.core.types import Cloud, ImuSample, JointSample, RangeSample
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.far_senses import range_message
 from ilrs_robots.nodes.localization import LONGEST_FALL_NS, LocalizationNode
 from ilrs_robots.nodes.runtime import bring_up
 from ilrs_robots.robots.model import load_robot
@@ -43,6 +44,9 @@ class Vehicle:
         self.given = self.node.create_publisher(
             PoseWithCovarianceStamped, "initialpose", qos.STATE
         )
+        self.points = self.node.create_publisher(PointCloud2, "lidar/points", qos.SENSOR)
+        self.ranges = self.node.create_publisher(Range, "beacons/range", qos.STATE)
+        self.looks = False
         self.odom: list[Odometry] = []
         self.map_odom = np.zeros(3)
         self.message, self.values = "", {}
@@ -88,6 +92,19 @@ class Vehicle:
             np.r_[np.full(wheels, rate), np.zeros(steers)],
         )
         self.joints.publish(convert.joint_message(sample))
+        if self.looks and self.now_ns % (10 * TICK_NS) == 0:
+            self.points.publish(convert.cloud_message(self.scan()))
+            self.ranges.publish(range_message(RangeSample(self.now_ns, "nobody", 9.0, 0.5), 99.0))
+
+    def scan(self) -> Cloud:
+        """Rolling ground that goes by."""
+        rng = np.random.default_rng(self.now_ns)
+        reach, turn = rng.uniform(2.0, 15.0, 8000), rng.uniform(0.0, 2.0 * np.pi, 8000)
+        x, y = reach * np.cos(turn), reach * np.sin(turn)
+        gone = self.turned_rad * WHEELS.rolling_radius_m
+        z = 0.4 * np.sin(0.4 * (x + gone)) * np.cos(0.3 * y)
+        xyz = np.column_stack((x, y, z)).astype(np.float32)
+        return Cloud(self.now_ns, f"{self.localization.robot}/base_link", xyz, None)
 
     def give_pose(self, x: float, y: float, frame: str = "map", w: float = 1.0) -> None:
         msg = PoseWithCovarianceStamped()
@@ -174,6 +191,21 @@ def test_the_filter_says_where_in_map_and_how_its_sensors_do(graph: Any) -> None
     vehicle.give_pose(12.0, -8.0)
     before = vehicle.map_odom.copy()
     graph.until(lambda: np.any(vehicle.map_odom != before), "the pose to be taken")
+
+
+def test_scans_are_matched_beside_odometry_which_keeps_its_rate(graph: Any) -> None:
+    vehicle = Vehicle(graph, method="filter")
+    graph.until(lambda: vehicle.way_m() > 0.5, "odometry")
+    vehicle.looks = True
+    graph.until(lambda: int(vehicle.values.get("scan_taken", "0")) >= 3, "motions by scans")
+    assert int(vehicle.values["scans_matched"]) >= 3
+    assert int(vehicle.values["marks_unknown"]) >= 1
+    assert "dem_fix" in vehicle.values
+    stamps = np.array([convert.to_ns(msg.header.stamp) for msg in vehicle.odom])
+    assert np.diff(stamps).max() <= 3 * TICK_NS
+    vehicle.now_ns = S  # a reset while a scan may be under way
+    graph.until(lambda: vehicle.way_m() < 0.4, "the pose to start again")
+    graph.until(lambda: vehicle.way_m() > 0.5, "odometry to go on")
 
 
 def test_a_node_on_the_wall_clock_names_use_sim_time(graph: Any) -> None:

@@ -111,7 +111,7 @@ class GroundMosaic:
         Raises:
             InvalidCloudError: ``shape``.
         """
-        cfg, at = self.settings, np.asarray(xy_m, dtype=np.float64)
+        cfg, at = self.settings, np.ascontiguousarray(xy_m, dtype=np.float64)
         points = np.ascontiguousarray(xyz_m, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 3:
             raise InvalidCloudError("shape", f"points have shape (N, 3), got {points.shape}")

@@ -17,7 +17,7 @@ from ilrs_robots.core.environment.site_frame import SiteFrame
 from ilrs_robots.core.environment.site_sky import SiteSky
 from ilrs_robots.core.environment.surface_network import EARTH_NODE, LinkNode
 from ilrs_robots.core.environment.thermal import ElectronicsBox
-from ilrs_robots.core.errors import ConfigError, TerrainError
+from ilrs_robots.core.errors import ConfigError, PlanningError, TerrainError
 from ilrs_robots.core.planning.route_config import RouteConfig, RouteVehicle
 from ilrs_robots.core.planning.route_ground import KeepOut, RouteGround, route_ground
 from ilrs_robots.core.planning.route_light import LightSeries, light_series, sun_power
@@ -202,6 +202,7 @@ def plan_route(
     ground = route_ground(dem, vehicle, config, (*_buildings(site), *order.keep_outs), linked)
     for name, place in (("start", start), ("goal", order.goal_m)):
         ground.cell(place, name)
+    _refuse_occupied(site, robot, order.goal_m)
     walk, leave_by = _walk(site, dem, model, order, start)
     horizon = _horizon(dem, frame, max((a.mast_m for a in model.power.solar), default=1.0), show)
     light = light_series(horizon, sky, utc_s, steps, step_s,
@@ -229,6 +230,26 @@ def _start(site: SiteConfig, robot: str, order: RouteOrder) -> tuple[float, floa
         if robot in (placement.name, placement.model):
             return placement.x_m, placement.y_m
     raise ConfigError(f"site {site.name!r} does not say where {robot!r} stands: name a start")
+
+
+def _refuse_occupied(site: SiteConfig, robot: str, goal_m: tuple[float, float]) -> None:
+    """Refuse a goal on which the site says that another vehicle stands.
+
+    Raises:
+        PlanningError: names it.
+    """
+    for other in site.robots:
+        if robot in (other.name, other.model):
+            continue
+        size = other.load_model().footprint
+        reach_m = 0.5 * math.hypot(size.length_m, size.width_m)
+        away_m = math.dist(goal_m, (other.x_m, other.y_m))
+        if away_m <= reach_m:
+            x, y = goal_m
+            raise PlanningError(
+                f"goal at ({x:.1f}, {y:.1f}) m: {other.name!r} stands there, {away_m:.1f} m away; "
+                f"it reaches {reach_m:.1f} m"
+            )
 
 
 def _buildings(site: SiteConfig) -> list[KeepOut]:

@@ -138,6 +138,7 @@ def test_constant_loads_are_those_of_the_file_and_the_heater() -> None:
         ({"goal_m": (5000.0, 0.0)}, "goal at .* outside the terrain"),
         ({"start_m": (0.0, -9000.0)}, "start at .* outside the terrain"),
         ({"crewed": True}, "no seats"),
+        ({"goal_m": (0.5, 8.5)}, "'crewed_rover' stands there"),
     ],
 )
 def test_bad_orders_are_refused_in_one_sentence(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -51,21 +50,18 @@ def route_rows(size: int, days: int, repeats: int) -> list[dict[str, Any]]:
     name = f"route over {size} x {size} cells, {days} days of hourly light"
     rows = []
     for words, kind in (("", vehicle), (", a battery that must wait for light", small)):
-        found: dict[str, Any] = {"cpu": []}
+        found: dict[str, Any] = {}
 
         def everything(kind: Any = kind, found: dict[str, Any] = found) -> None:
-            begin = time.process_time()  # of all threads: light is looked up on all cores
             planner = RoutePlanner(route_ground(dem, kind, config), light, sun, *ends)
             found["answer"] = planner.plan(0.9, latest=False, explain=False)
             found["planner"] = planner
-            found["cpu"].append(time.process_time() - begin)
 
         everything()
         whole = seconds(everything, repeats)
         answer, planner = found["answer"], found["planner"]
         rows.append(row(
-            name + words, whole, cpu_s=round(float(np.median(found["cpu"][1:])), 2),
-            reached=answer.reached, hours=round(answer.arrive_s / 3600.0, 1),
+            name + words, whole, reached=answer.reached, hours=round(answer.arrive_s / 3600.0, 1),
             km=round(answer.length_m / 1000.0, 2),
             straight_km=round(math.dist(*ends) / 1000.0, 2), places=planner.graph.places,
         ))  # fmt: skip

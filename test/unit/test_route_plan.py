@@ -235,7 +235,7 @@ def test_a_goal_in_the_night_or_beyond_the_range_is_refused_and_what_lacks_is_sa
 ) -> None:
     """Dark ground that never gets light again; a way longer than the battery lasts."""
     dem = flat(3, length)
-    share = np.ones((48, *dem.spec.shape))
+    share = np.ones((24, *dem.spec.shape))
     share[:, :, dem.spec.x_m() >= shade_from] = 0.0
     goal = (10.0 * (length - 1), 10.0)
     planner = planner_of(dem, share, (0.0, 10.0), goal)

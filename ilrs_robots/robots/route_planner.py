@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 
 from ilrs_robots.core.environment.horizon import HorizonConfig, HorizonMap, horizon_map
-from ilrs_robots.core.environment.link_map import link_map
 from ilrs_robots.core.environment.site_frame import SiteFrame
 from ilrs_robots.core.environment.site_sky import SiteSky
 from ilrs_robots.core.environment.surface_network import EARTH_NODE, LinkNode
 from ilrs_robots.core.environment.thermal import ElectronicsBox
-from ilrs_robots.core.errors import ConfigError, TerrainError
+from ilrs_robots.core.errors import ConfigError, PlanningError, TerrainError
+from ilrs_robots.core.planning.leave_limits import BOTH_WORDS, LINK_WORDS, WALK_WORDS, earlier
 from ilrs_robots.core.planning.route_config import RouteConfig, RouteVehicle
 from ilrs_robots.core.planning.route_ground import KeepOut, RouteGround, route_ground
 from ilrs_robots.core.planning.route_light import LightSeries, light_series, sun_power
@@ -25,13 +25,14 @@ from ilrs_robots.core.planning.route_plan import RoutePlanner
 from ilrs_robots.core.planning.route_types import RouteAnswer, RouteCharger, RouteTrack
 from ilrs_robots.core.planning.walk_back import SuitState, WalkBack, walk_back
 from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.types import BoolArray, FloatArray
+from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.crew_step import DOOR
 from ilrs_robots.robots.gazebo.structures import structure_reach_m
 from ilrs_robots.robots.gazebo.terrain import cache_dir
 from ilrs_robots.robots.model import RobotModel, RoverModel, load_robot, require_rover
 from ilrs_robots.robots.power import drive_model_of
 from ilrs_robots.robots.power_step import COLDEST_GROUND_K, YEAR_S
+from ilrs_robots.robots.route_links import linked_cells
 from ilrs_robots.robots.site import SiteConfig, load_prior
 from ilrs_robots.robots.site_links import link_model_of
 
@@ -198,19 +199,25 @@ def plan_route(
                                                               site.longitude_deg)))  # fmt: skip
     sky = SiteSky(frame, dem.spec, float(np.nanmedian(dem.heights_m)))
     sky.track("sun", [utc_s, utc_s + steps * step_s])  # a wrong time is told before the long work
-    linked = _linked(site, dem, model, utc_s, show) if config.keep_linked else None
-    ground = route_ground(dem, vehicle, config, (*_buildings(site), *order.keep_outs), linked)
+    keep = None
+    if config.keep_linked:
+        keep = linked_cells(site, dem, model, utc_s, steps * step_s, show)
+    keep_outs = (*_buildings(site), *order.keep_outs)
+    ground = route_ground(dem, vehicle, config, keep_outs, None if keep is None else keep >= 0.0)
     for name, place in (("start", start), ("goal", order.goal_m)):
         ground.cell(place, name)
+    _refuse_occupied(site, robot, order.goal_m)
     walk, leave_by = _walk(site, dem, model, order, start)
     horizon = _horizon(dem, frame, max((a.mast_m for a in model.power.solar), default=1.0), show)
     light = light_series(horizon, sky, utc_s, steps, step_s,
                          lambda done, total: show("light", done, total))  # fmt: skip
     sun = sun_power(model.power.solar, sky, utc_s, steps, step_s, _warmth_w(model)[0])
     show("route", 0, 1)
+    words = WALK_WORDS if keep is None else LINK_WORDS if leave_by is None else BOTH_WORDS
     planner = RoutePlanner(
-        ground, light, sun, start, order.goal_m, _chargers(site, model), leave_by
-    )
+        ground, light, sun, start, order.goal_m, _chargers(site, model), earlier(leave_by, keep),
+        words,
+    )  # fmt: skip
     charge = model.power.charge if order.charge is None else order.charge
     answer = planner.plan(charge, latest=latest)
     show("route", 1, 1)
@@ -229,6 +236,26 @@ def _start(site: SiteConfig, robot: str, order: RouteOrder) -> tuple[float, floa
         if robot in (placement.name, placement.model):
             return placement.x_m, placement.y_m
     raise ConfigError(f"site {site.name!r} does not say where {robot!r} stands: name a start")
+
+
+def _refuse_occupied(site: SiteConfig, robot: str, goal_m: tuple[float, float]) -> None:
+    """Refuse a goal on which the site says that another vehicle stands.
+
+    Raises:
+        PlanningError: names it.
+    """
+    for other in site.robots:
+        if robot in (other.name, other.model):
+            continue
+        size = other.load_model().footprint
+        reach_m = 0.5 * math.hypot(size.length_m, size.width_m)
+        away_m = math.dist(goal_m, (other.x_m, other.y_m))
+        if away_m <= reach_m:
+            x, y = goal_m
+            raise PlanningError(
+                f"goal at ({x:.1f}, {y:.1f}) m: {other.name!r} stands there, {away_m:.1f} m away; "
+                f"it reaches {reach_m:.1f} m"
+            )
 
 
 def _buildings(site: SiteConfig) -> list[KeepOut]:
@@ -259,17 +286,6 @@ def _walk(
     suit = model.crew.suit
     walk = walk_back(dem, suit, model.crew.suited_mass_kg, doors)
     return walk, walk.leave_by_s(SuitState.fresh(suit))
-
-
-def _linked(site: SiteConfig, dem: Dem, model: RobotModel, utc_s: float, show: Show) -> BoolArray:
-    radios = site.base.radios
-    if not radios:
-        raise ConfigError(f"site {site.name!r} has no radio to stay in reach of")
-    found = link_map(
-        link_model_of(site, dem), model.comms, [r.node for r in radios], utc_s,
-        target=radios[0].name, on_progress=lambda done, total: show("links", done, total),
-    )  # fmt: skip
-    return np.asarray(found.rate_bps > 0.0)
 
 
 def _horizon(dem: Dem, frame: SiteFrame, mast_m: float, show: Show) -> HorizonMap:

@@ -229,6 +229,25 @@ def test_bad_places_are_named(
         planner_of(flat(), LIT, start, goal)
 
 
+@pytest.mark.parametrize(("shade_from", "length", "charge"), [(200.0, 500, 1.0), (0.0, 400, 0.6)])
+def test_a_goal_in_the_night_or_beyond_the_range_is_refused_and_what_lacks_is_said(
+    shade_from: float, length: int, charge: float
+) -> None:
+    """Dark ground that never gets light again; a way longer than the battery lasts."""
+    dem = flat(3, length)
+    share = np.ones((24, *dem.spec.shape))
+    share[:, :, dem.spec.x_m() >= shade_from] = 0.0
+    goal = (10.0 * (length - 1), 10.0)
+    planner = planner_of(dem, share, (0.0, 10.0), goal)
+    answer = planner.plan(charge)
+    assert not answer.reached
+    assert answer.reason
+    assert any("needs" in change for change in answer.changes)
+    end = float(answer.track.xy_m[-1, 0])
+    assert end < goal[0]
+    assert answer.least_wh >= answer.floor_wh
+
+
 def test_a_goal_where_it_stands_is_reached_at_once() -> None:
     answer = planner_of(flat(), LIT, (50.0, 50.0), (50.0, 50.0)).plan(0.8)
     assert answer.reached

@@ -122,6 +122,33 @@ def test_a_linked_route_stays_in_reach_of_the_base(site: str) -> None:
         assert "radio" in found.answer.reason + " ".join(found.answer.changes)
 
 
+def test_an_executive_is_served_from_where_the_vehicle_is_with_what_it_has(site: str) -> None:
+    from ilrs_robots.core.control.route_executive import (
+        ExecutiveConfig,
+        RouteExecutive,
+        RouteState,
+    )
+    from ilrs_robots.robots.model import require_rover
+    from ilrs_robots.robots.route_service import RouteService
+
+    model = require_rover(load_robot("long_range"), "routes")
+    service = RouteService(site, "long_range", model, EPOCH, days=0.5)
+    route = RouteExecutive(ExecutiveConfig(), (100.0, -80.0))
+    half_wh = 0.5 * model.power.battery.capacity_wh
+    route.update(3600.0, (20.0, 10.0), half_wh)
+    assert route.request is not None
+    order = service.order(route.request)
+    assert (order.charge, order.depart) == (0.5, EPOCH + dt.timedelta(hours=1))
+    route.answered(service.plan(route.request))
+    told = route.update(3600.0, (20.0, 10.0), half_wh)
+    assert told.state is RouteState.DRIVING
+    assert told.goal_m is not None
+    assert math.dist(told.goal_m, (20.0, 10.0)) <= ExecutiveConfig().hop_m + 5.0
+    track = route.route.track if route.route is not None else None
+    assert track is not None
+    assert math.dist(track.xy_m[0], (20.0, 10.0)) < 5.0
+
+
 def test_constant_loads_are_those_of_the_file_and_the_heater() -> None:
     model = load_robot("long_range")
     hotel = route_vehicle_of(model).hotel_w
@@ -138,6 +165,7 @@ def test_constant_loads_are_those_of_the_file_and_the_heater() -> None:
         ({"goal_m": (5000.0, 0.0)}, "goal at .* outside the terrain"),
         ({"start_m": (0.0, -9000.0)}, "start at .* outside the terrain"),
         ({"crewed": True}, "no seats"),
+        ({"goal_m": (0.5, 8.5)}, "'crewed_rover' stands there"),
     ],
 )
 def test_bad_orders_are_refused_in_one_sentence(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.planning import route_search, route_survive
+from ilrs_robots.core.planning.leave_limits import WALK_WORDS, LeaveWords
 from ilrs_robots.core.planning.route_graph import route_graph
 from ilrs_robots.core.planning.route_ground import Closed, RouteGround
 from ilrs_robots.core.planning.route_light import Incomes, LightSeries, SunPower, incomes
@@ -43,6 +44,7 @@ class RoutePlanner:
         chargers: that it may use.
         leave_by_s: (rows, cols) seconds after the first map of light until which a cell may be
             passed, such as by a crew that must be able to walk home; None for no such limit.
+        leave_words: what is said of that limit.
 
     Raises:
         PlanningError: start or goal are no places on the ground, the vehicle stands on closed
@@ -53,6 +55,7 @@ class RoutePlanner:
         self, ground: RouteGround, light: LightSeries, sun: SunPower,
         start_m: Sequence[float], goal_m: Sequence[float],
         chargers: Sequence[RouteCharger] = (), leave_by_s: FloatArray | None = None,
+        leave_words: LeaveWords = WALK_WORDS,
     ) -> None:  # fmt: skip
         self.ground, self.light, self.sun = ground, light, sun
         self.goal = ground.cell(goal_m, "goal")
@@ -62,7 +65,7 @@ class RoutePlanner:
             raise PlanningError(
                 f"leave_by_s has shape {leave_by_s.shape}: the ground says {ground.spec.shape}"
             )
-        self.leave_by_s = leave_by_s
+        self.leave_by_s, self.leave_words = leave_by_s, leave_words
         stops = [c for charger in chargers for c in self._cells_near(charger)]
         self.graph = route_graph(ground, [self.start, self.goal, *stops], light.mean())
         self.charged_w = self._charged()
@@ -298,7 +301,7 @@ class RoutePlanner:
             wh = float(stored(wh, float(self.incomes.standing_w[k, start]), self.light.step_s,
                               self.battery))  # fmt: skip
             if (k + 1) * self.light.step_s > self.latest[start]:
-                stands = "after it the crew can no longer walk home from where it starts"
+                stands = f"after it {self.leave_words.late}"
                 break
             if wh < max(self.battery[1], self.need[k + 1, start]):
                 break

@@ -37,7 +37,7 @@ def why_none(planner: RoutePlanner, energy_wh: float) -> tuple[str, tuple[str, .
     none = np.full_like(planner.need, floor), np.full_like(planner.onward, floor)
     if planner.latest.min() < NEVER and planner.look(energy_wh, walk=False).best >= 0:
         return (
-            "on every route that can be driven the crew could not walk home from some point",
+            planner.leave_words.none,
             _suit_change(planner, energy_wh),
         )
     changes = _changes_of_time(planner, energy_wh) + _changes_of_energy(planner, energy_wh)
@@ -155,5 +155,5 @@ def _suit_change(planner: RoutePlanner, energy_wh: float) -> tuple[str, ...]:
         if planner.latest[place] < NEVER:
             late = max(late, float(free.when[label]) - float(planner.latest[place]))
     if math.isfinite(late) and late < 1e6:
-        return (f"the suits would have to last {late / 3600.0:.1f} h longer",)
-    return ("the route passes ground from which no walkable way leads home",)
+        return (planner.leave_words.longer.format(late / 3600.0),)
+    return (planner.leave_words.never,)

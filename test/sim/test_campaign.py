@@ -290,6 +290,16 @@ def test_a_world_is_driven_in_and_reported(tmp_path):
     assert "--resume" in said
 
 
+def test_a_world_with_a_way_is_driven_through_without_a_detour(tmp_path):
+    """The smallest of the first worlds: reached, nothing tipped, nothing tall touched."""
+    code, said = campaign(tmp_path / "out", "--worlds", "1", "--first-seed", "0", "--no-report")
+    assert code == 0, said
+    (run,) = Campaign(tmp_path / "out", CONFIG, resume=True).results()
+    assert (run.outcome, run.reference, run.faults) == (word.REACHED, "solved", ())
+    assert run.ratio is not None
+    assert run.ratio < 1.2
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3000)
 def test_five_worlds_come_out_as_they_should(tmp_path):

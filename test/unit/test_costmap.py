@@ -228,6 +228,36 @@ def test_what_looked_closed_from_afar_is_doubted_until_it_is_near():
     assert moved.cost[row, col] >= config.lethal_cost
 
 
+def test_what_was_not_looked_at_from_near_may_be_a_way_once_there_is_no_other():
+    """A wall, seen from 5.5 m: a grazing look closed the middle of its gap as well."""
+    config = CostmapConfig(trust_m=8.0, recheck_m=4.0, lethal_radius_m=1.0)
+    spec = GridSpec(-10.0, -10.0, 0.25, 81, 81)
+    costmap = NavigationCostmap(config, spec)
+    seen = np.zeros(spec.shape, np.float32)
+    seen[:, 62] = 1.0  # a wall at x = 5.5 m
+    costmap.fuse_observation(seen, spec, np.eye(4))
+    at_wall, before_it = (spec.cell_of(np.array([x, 0.0])) for x in (5.5, 4.75))
+    assert costmap.cost[tuple(at_wall)] >= config.lethal_cost
+    visited_m2 = costmap.visited_m2
+    assert visited_m2 == pytest.approx(np.pi * 4.0**2, rel=0.05)
+    costmap.recheck()
+    for cell in (at_wall, before_it):  # dear as far as it was closed: the thinnest place is tried
+        assert costmap.cost[tuple(cell)] == pytest.approx(config.doubt_cost)
+    moved = costmap.moved_to(GridSpec(-5.0, -10.0, 0.25, 81, 81))
+    assert moved.cost[tuple(moved.spec.cell_of(np.array([5.5, 0.0])))] < config.lethal_cost
+    T_map_odom = np.eye(4)
+    T_map_odom[0, 3] = 2.0  # the vehicle has come to 3.5 m, and the wall is still there
+    nearer = GridSpec(-10.0, -10.0, 0.25, 81, 81)
+    seen = np.zeros(spec.shape, np.float32)
+    seen[:, 54] = 1.0
+    costmap.fuse_observation(seen, nearer, T_map_odom)
+    assert costmap.cost[tuple(at_wall)] >= config.lethal_cost
+    assert costmap.visited_m2 > visited_m2 + 10.0
+    costmap.clear_marks()
+    far = spec.cell_of(np.array([5.5, 6.0]))
+    assert costmap.cost[tuple(far)] >= config.lethal_cost
+
+
 def test_where_there_is_no_other_way_less_distance_is_kept_until_the_next_goal():
     config = CostmapConfig(lethal_radius_m=1.25, narrow_m=0.5)
     costmap = NavigationCostmap(config, GridSpec(-5.0, -5.0, 0.25, 41, 41))

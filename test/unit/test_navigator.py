@@ -121,7 +121,7 @@ def test_goal_is_reached_without_touching_anything(seed: int) -> None:
     world = World(scattered(seed, goal), yaw=0.3 * seed)
     navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(*goal)
-    out = world.run(navigator, 240.0)
+    out = world.run(navigator, 300.0)
     assert out.state == NavigatorState.REACHED, out.reason
     assert math.dist((world.x, world.y), goal) < 0.4
     assert world.nearest > VEHICLE_RADIUS_M
@@ -226,6 +226,85 @@ def test_ground_that_stays_unseen_is_gone_round() -> None:
     assert out.state == NavigatorState.REACHED, out.reason
     away = np.hypot(*(np.array(world.driven) - [12.0, 0.0]).T)
     assert away.min() > 1.7
+
+
+def test_a_gap_that_looks_closed_from_afar_is_gone_to_before_the_goal_is_given_up() -> None:
+    """A ring of rocks has one gap, which shows a phantom to who is farther away than 4.5 m."""
+    angle = np.linspace(0.0, 2 * math.pi, 60)
+    ring = np.column_stack((7.0 * np.cos(angle), 7.0 * np.sin(angle), np.full(60, 0.5)))
+    gap = np.hypot(ring[:, 0] - 7.0, ring[:, 1]) < 3.2
+    world = World(ring)
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(20.0, 0.0)
+    out = world.run(navigator, 1.0)
+    while out.state not in (NavigatorState.REACHED, NavigatorState.FAILED):
+        assert world.now_ns < 200 * S
+        near = math.dist((world.x, world.y), (7.0, 0.0)) < 4.5 or world.x > 7.0
+        world.discs = ring[~gap] if near else ring
+        out = world.run(navigator, 1.0)
+    assert out.state == NavigatorState.REACHED, out.reason
+    assert out.recoveries >= 1
+    assert world.nearest > VEHICLE_RADIUS_M
+
+
+def test_another_vehicle_that_crosses_the_path_is_let_pass() -> None:
+    """It comes from the side at a steady pace and neither looks nor stops."""
+    world = World(np.array([[11.0, -9.0, 1.0]]))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(22.0, 0.0)
+    out = world.run(navigator, 0.4)
+    while out.state not in (NavigatorState.REACHED, NavigatorState.FAILED):
+        assert world.now_ns < 200 * S
+        world.discs[:, 1] += 0.4 * 0.25
+        out = world.run(navigator, 0.4)
+    assert out.state == NavigatorState.REACHED, out.reason
+    assert world.nearest > VEHICLE_RADIUS_M
+
+
+def test_another_vehicle_that_parks_across_the_only_way_is_waited_for_and_told_of() -> None:
+    """While it stands there the goal ends with a sentence; with it gone the goal is reached."""
+    walls = [(12.0, y, 0.7) for y in np.arange(-40.0, 40.0, 1.0) if abs(y) > 3.0]
+    parked = [(12.0, 0.0, 1.3)]
+    world = World(np.array(walls))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(22.0, 0.0)
+    assert world.run(navigator, 6.0).state == NavigatorState.DRIVING
+    world.discs = np.array(walls + parked)
+    out = world.run(navigator, 300.0)
+    assert (out.state, out.error_code) == (NavigatorState.FAILED, NavigatorError.NO_VALID_PATH)
+    assert "cannot be reached" in out.reason
+    assert world.nearest > VEHICLE_RADIUS_M
+    world.discs = np.array(walls)
+    navigator.set_goal(22.0, 0.0)
+    assert world.run(navigator, 200.0).state == NavigatorState.REACHED
+
+
+def test_terrain_that_changed_on_the_way_is_gone_round() -> None:
+    """A slope slides onto ground that was seen open and is planned over."""
+    world = World(np.zeros((0, 3)))
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(24.0, 0.0)
+    assert world.run(navigator, 14.0).state == NavigatorState.DRIVING
+    ahead = world.x + 4.0
+    world.discs = np.array([(ahead, y, 0.7) for y in np.arange(-5.0, 5.1, 1.0)])
+    out = world.run(navigator, 300.0)
+    assert out.state == NavigatorState.REACHED, out.reason
+    assert world.nearest > VEHICLE_RADIUS_M
+
+
+def test_a_map_that_is_lost_half_way_stops_the_vehicle_and_its_return_lets_it_go_on() -> None:
+    """What was seen is driven to its end and no farther; nothing is given up for a short loss."""
+    world = World(np.zeros((0, 3)), range_m=8.0)
+    navigator = Navigator(CONFIG, LIMITS)
+    navigator.set_goal(40.0, 0.0)
+    assert world.run(navigator, 10.0).state == NavigatorState.DRIVING
+    lost_x, now_ns = world.x, world.now_ns
+    out = world.run(navigator, 18.0, look=False)
+    assert world.now_ns > now_ns + 17 * S
+    assert out.error_code == NavigatorError.NONE, out.reason
+    assert world.x < lost_x + 8.0
+    assert world.v < 0.05
+    assert world.run(navigator, 200.0).state == NavigatorState.REACHED
 
 
 def test_moved_obstacle_opens_the_way_again() -> None:

@@ -255,8 +255,9 @@ class Navigator(NavigatorInputs):
         pose, limit_s = (x, y, yaw), 0.5 * self.config.wait_s
         trouble = self._refusal.trouble(self._now_ns, pose, v_out > 0.0, limit_s)
         trouble = trouble or self._watchdog.driving(
-            self._now_ns, pose, (v_out, w_out), ahead, status.remaining_m, held
-        )
+            self._now_ns, pose, (v_out, w_out), ahead, status.remaining_m, held,
+            self._ground.visited_m2,
+        )  # fmt: skip
         self._handle(x, y, trouble)
         return (v_out, w_out) if trouble is None else (0.0, 0.0)
 

@@ -56,25 +56,34 @@ class Patience:
 
 
 class ApproachMonitor:
-    """Time since the way left last grew shorter than ever before."""
+    """Time since the way left last grew shorter than ever before, or new ground was looked at.
 
-    def __init__(self, gain_m: float = 0.5) -> None:
-        """Take what counts as shorter."""
-        self._gain_m = gain_m
+    A vehicle that goes round is not lost while it comes to places where it was not before; one
+    that goes to and fro is.
+    """
+
+    def __init__(self, gain_m: float = 0.5, gain_m2: float = 10.0) -> None:
+        """Take what counts as shorter, and as new ground."""
+        self._gain_m, self._gain_m2 = gain_m, gain_m2
         self._best_m = math.inf
+        self._most_m2 = 0.0
         self._since_ns = self._last_ns = 0
 
     def reset(self) -> None:
         """Forget the best."""
         self._best_m = math.inf
 
-    def update(self, now_ns: int, remaining_m: float, held: bool = False) -> float:
+    def update(
+        self, now_ns: int, remaining_m: float, held: bool = False, visited_m2: float = 0.0
+    ) -> float:
         """Seconds without approach; those in which the vehicle was held do not count."""
         if held:
             self._since_ns += max(now_ns - self._last_ns, 0)
         self._last_ns = now_ns
-        if remaining_m < self._best_m - self._gain_m or now_ns < self._since_ns:
-            self._best_m = remaining_m
+        nearer = remaining_m < self._best_m - self._gain_m
+        if nearer or visited_m2 > self._most_m2 + self._gain_m2 or now_ns < self._since_ns:
+            self._best_m = min(remaining_m, self._best_m)
+            self._most_m2 = visited_m2
             self._since_ns = now_ns
         return (now_ns - self._since_ns) * _NS
 

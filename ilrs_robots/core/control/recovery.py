@@ -19,7 +19,8 @@ class Recovery:
 
     The first in a place only looks, unless the vehicle was held by something that the map did not
     show; the next ones back up along the driven track. Where it is the way that is missing, the
-    vehicle may then pass closed ground at less distance.
+    vehicle first goes and looks from near at what closes it, and backs up after that only; it may
+    then pass closed ground at less distance.
     """
 
     def __init__(self, config: NavigatorConfig) -> None:
@@ -44,7 +45,8 @@ class Recovery:
         self._mark: tuple[float, float] | None = None
         self._look_until_ns = 0
         self._back_up = False
-        self._backing = self._squeeze = False
+        self._backing = self._squeeze = self._recheck = False
+        self._rechecked = False
 
     def begin(self, now_ns: int, x: float, y: float, trouble: Trouble) -> bool:
         """Begin a recovery; False when no more are allowed."""
@@ -60,10 +62,13 @@ class Recovery:
         self._here += 1
         self.total += 1
         self._mark = trouble.mark_xy_m
-        self._back_up = trouble.held_up or self._mark is not None or self._here > 1
+        lost = not trouble.held_up and self._mark is None
+        self._recheck = lost
+        self._back_up = not lost or (self._here > 1 and self._rechecked)
         self._look_until_ns = now_ns + round(self._config.look_s / _NS)
         self._backing = False
-        self._squeeze = self._here > 1 and not trouble.held_up and self._mark is None
+        self._squeeze = lost and self._rechecked
+        self._rechecked = self._rechecked or lost
         self.reason = f"stopped to look: {trouble.cause}"
         return True
 
@@ -91,6 +96,8 @@ class Recovery:
             if self._mark is not None:
                 costmap.mark_disc(*self._mark, self._config.mark_radius_m)
                 self._mark = None
+            if self._recheck:
+                costmap.recheck()
             if self._squeeze:
                 costmap.narrow()
             if not self._start_backing(x, y, track):

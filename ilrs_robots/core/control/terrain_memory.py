@@ -70,6 +70,11 @@ class TerrainMemory:
         """Nothing was seen yet."""
         return self._latest is None
 
+    @property
+    def visited_m2(self) -> float:
+        """Ground that the vehicle has come near to, square metres."""
+        return 0.0 if self.costmap is None else self.costmap.visited_m2
+
     def check_goal(self, x: float, y: float) -> None:
         """Refuse a goal outside the prior terrain.
 

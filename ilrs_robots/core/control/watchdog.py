@@ -67,6 +67,7 @@ class Watchdog:
         ahead: Ahead,
         remaining_m: float,
         held: bool,
+        visited_m2: float = 0.0,
     ) -> Trouble | None:
         """Trouble while there is a path.
 
@@ -77,6 +78,7 @@ class Watchdog:
             ahead: closed and unseen ground on the path.
             remaining_m: path that is left.
             held: something else keeps the vehicle from moving.
+            visited_m2: ground that the vehicle has come near to.
         """
         x, y, yaw = pose
         settings = self._config
@@ -91,7 +93,8 @@ class Watchdog:
             if ahead.closed_m <= ahead.seen_m:
                 return Trouble(f"ground {ahead.closed_m:.1f} m ahead is closed")
             return Trouble(f"ground {ahead.seen_m:.1f} m ahead is not seen", ahead.end_xy_m)
-        if self._approach.update(now_ns, remaining_m, held) > settings.no_progress_s:
+        lost_s = self._approach.update(now_ns, remaining_m, held, visited_m2)
+        if lost_s > settings.no_progress_s:
             self._approach.reset()
             cause = f"no nearer to the goal for {settings.no_progress_s:.0f} s"
             return Trouble(cause, held_up=True)

@@ -33,7 +33,7 @@ class _Layers:
     prior: Float32Array
     observed: Float32Array
     marked: BoolArray
-    near: BoolArray
+    nearest_m: Float32Array
     cost: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     clearance: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -63,10 +63,12 @@ class NavigationCostmap:
             prior=np.full(spec.shape, np.nan, np.float32),
             observed=np.full(spec.shape, np.nan, np.float32),
             marked=np.zeros(spec.shape, np.bool_),
-            near=np.zeros(spec.shape, np.bool_),
+            nearest_m=np.full(spec.shape, np.inf, np.float32),
         )
         self._stale = True
         self._narrow = False
+        self._trust_m = config.trust_m
+        self._visited_cells = 0
         self._scratch = np.empty(spec.shape, np.float32)
         self._hits = np.zeros(spec.shape, np.uint16)
 
@@ -97,10 +99,20 @@ class NavigationCostmap:
         layers, floor = self._layers, np.float32(self.config.unseen_cost)
         unseen = np.fmax(layers.prior, floor)
         base = np.where(np.isnan(layers.observed), unseen, layers.observed)
-        doubted = (layers.observed >= np.float32(self.config.lethal_cost)) & ~layers.near
-        base[doubted] = self.config.doubt_cost
+        base[self._closed_beyond(self._trust_m)] = self.config.doubt_cost
         base[layers.marked] = 1.0
         return base
+
+    @property
+    def visited_m2(self) -> float:
+        """Ground that the vehicle has come within ``recheck_m`` of, square metres."""
+        return self._visited_cells * self.spec.resolution_m**2
+
+    def _closed_beyond(self, trust_m: float) -> BoolArray:
+        """(rows, cols) closed cells that the vehicle never was within a distance (m) of."""
+        layers = self._layers
+        closed = layers.observed >= np.float32(self.config.lethal_cost)
+        return np.asarray(closed & (layers.nearest_m > np.float32(trust_m)))
 
     def set_prior(self, cost: Float32Array) -> None:
         """Set the prior.
@@ -160,9 +172,16 @@ class NavigationCostmap:
         self._stale = True
 
     def _note_near(self, middle: FloatArray) -> None:
-        """Trust what is near to the vehicle, whose place is given in map."""
-        dx, dy = self.spec.x_m() - middle[0], self.spec.y_m() - middle[1]
-        self._layers.near |= dx[None] ** 2 + dy[:, None] ** 2 <= self.config.trust_m**2
+        """Keep how near the vehicle, whose place (m) is given in map, has been to each cell."""
+        reach_m = max(self.config.trust_m, self.config.recheck_m)
+        xs, ys = self.spec.x_m(), self.spec.y_m()
+        col = slice(*np.searchsorted(xs, (middle[0] - reach_m, middle[0] + reach_m)))
+        row = slice(*np.searchsorted(ys, (middle[1] - reach_m, middle[1] + reach_m)))
+        held = self._layers.nearest_m[row, col]
+        away = np.hypot(xs[col][None] - middle[0], ys[row][:, None] - middle[1])
+        fresh = (away <= self.config.recheck_m) & (held > self.config.recheck_m)
+        self._visited_cells += int(np.count_nonzero(fresh))
+        np.minimum(held, away, out=held)
 
     def mark_disc(self, x_m: float, y_m: float, radius_m: float) -> None:
         """Close a disc whatever is observed there, until ``clear_marks``."""
@@ -175,10 +194,21 @@ class NavigationCostmap:
         self._stale |= not self._narrow
         self._narrow = True
 
+    def recheck(self) -> None:
+        """Doubt closed ground that was not looked at from near, until ``clear_marks``.
+
+        Where no way is left, the one that may be is where the least of such ground is in it: a
+        shadow or a grazing look closes gaps that are open when the vehicle stands before them.
+        """
+        trust_m = min(self.config.recheck_m, self.config.trust_m)
+        self._stale |= self._trust_m != trust_m
+        self._trust_m = trust_m
+
     def clear_marks(self) -> None:
-        """Open what ``mark_disc`` closed, and keep the whole distance again."""
+        """Open what ``mark_disc`` closed; keep the whole distance and trust again."""
         self._layers.marked[:] = False
         self._narrow = False
+        self._trust_m = self.config.trust_m
         self._stale = True
 
     def moved_to(self, spec: GridSpec) -> NavigationCostmap:
@@ -204,14 +234,29 @@ class NavigationCostmap:
             )
             made._layers.observed[target] = self._layers.observed[source]
             made._layers.marked[target] = self._layers.marked[source]
-            made._layers.near[target] = self._layers.near[source]
-        made._narrow = self._narrow
+            made._layers.nearest_m[target] = self._layers.nearest_m[source]
+        made._narrow, made._trust_m = self._narrow, self._trust_m
+        made._visited_cells = self._visited_cells
         return made
 
     def _refresh(self) -> None:
         if not self._stale:
             return
-        base, settings = self.base_cost(), self.config
+        base = self.base_cost()
+        cost, clearance = self._inflated(base)
+        if self._trust_m < self.config.trust_m:
+            base[
+                self._closed_beyond(self._trust_m) & ~self._closed_beyond(self.config.trust_m)
+            ] = 1.0
+            strict, _ = self._inflated(base)
+            doubted = (strict >= self.config.lethal_cost) & (cost < self.config.doubt_cost)
+            cost[doubted] = self.config.doubt_cost
+        self._layers.cost, self._layers.clearance = cost, clearance
+        self._stale = False
+
+    def _inflated(self, base: Float32Array) -> tuple[Float32Array, Float32Array]:
+        """Cost and distance to closed cells (m), both (rows, cols), of (rows, cols) cost."""
+        settings = self.config
         radius_m = settings.lethal_radius_m - settings.narrow_m * self._narrow
         free = (base < settings.lethal_cost).astype(np.uint8)
         distance = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
@@ -226,8 +271,7 @@ class NavigationCostmap:
             cost,
             clearance,
         )
-        self._layers.cost, self._layers.clearance = cost, clearance
-        self._stale = False
+        return cost, clearance
 
 
 def _middle(spec: GridSpec) -> tuple[float, float]:

@@ -38,9 +38,12 @@ class CostmapConfig:
         3.0, doc="distance beyond which hazards cost nothing", unit="m", low=0.0, high=100.0
     )
     trust_m: float = param(
-        8.0, doc="ground that was only seen from farther away is doubted, not closed", unit="m",
+        5.0, doc="ground that was only seen from farther away is doubted, not closed", unit="m",
         low=0.0, high=1000.0,
     )  # fmt: skip
+    recheck_m: float = param(
+        3.5, doc="the same distance once no way is left", unit="m", low=0.0, high=1000.0
+    )
     doubt_cost: float = param(
         0.8, doc="cost of ground that looked closed from far away", low=0.0, high=0.98
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,7 +39,8 @@ class HopGuidance:
 
     def __init__(self, pilot: HopPilot, vehicle: HopVehicle, cfg: HopFlightConfig) -> None:
         self._pilot, self._vehicle, self._cfg = pilot, vehicle, cfg
-        self._table = table_of(vehicle, cfg.terminal)
+        # the law may let it fall: at their least thrust, engines would lean it to and fro
+        self._table = table_of(replace(vehicle, min_thrust_n=0.0), cfg.terminal)
         self._profile: HopProfile | None = None
         self._boost: BoostSteering | None = None
         self._begun_ns, self._yaw_rad = 0, 0.0

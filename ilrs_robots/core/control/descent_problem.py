@@ -4,8 +4,10 @@ Lossless convexification: the size of thrust gets a slack of its own, mass its l
 bounds of thrust per mass are taken around the mass of the largest thrust. Accelerations are
 linear between nodes. Landing error, landing speed and height under the glide slope have slacks
 with exact penalties, so that one solve finds the least fuel where the place can be reached and the
-least error where it cannot. Every entry is a constant times one number of the problem: new numbers fill the
-same matrix without assembling it again.
+least error where it cannot.
+
+Every entry is a constant times one number of the problem: new numbers fill the same matrix without
+assembling it again.
 
 Reference: Acikmese and Ploen 2007; Blackmore, Acikmese and Scharf 2010.
 """

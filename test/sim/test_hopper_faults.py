@@ -132,3 +132,35 @@ def test_a_small_thruster_that_is_stuck_does_not_stop_a_landing(make_hopper, nam
     result = lockstep.hop((40.0, 0.0), 90.0, once_in(FlightPhase.BOOST, fail))
     is_down(result)
     assert result.status.outcome is HopOutcome.LANDED
+
+
+@pytest.mark.soak
+def test_a_main_engine_that_fails_in_the_descent_is_outlived(make_hopper):
+    lockstep = make_hopper()
+
+    def fail(step):
+        step.world.hopper("hopper").engines.fail("main_left", "off")
+
+    result = lockstep.hop((40.0, 0.0), 90.0, once_in(FlightPhase.DESCENT, fail))
+    is_down(result)
+    assert result.status.outcome is HopOutcome.LANDED
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("name", "how", "phase"),
+    [("main_left", "on", FlightPhase.DESCENT), ("main_front", "off", FlightPhase.BOOST)],
+)
+def test_a_main_engine_that_nobody_knows_to_be_stuck_is_an_honest_loss(
+    make_hopper, name, how, phase
+):
+    """The executive is not told which engine it is; that it lies on its side it says."""
+    lockstep = make_hopper()
+
+    def fail(step):
+        step.world.hopper("hopper").engines.fail(name, how)
+
+    result = lockstep.hop((40.0, 0.0), 60.0, once_in(phase, fail))
+    assert result.tipped
+    assert result.status.outcome is HopOutcome.LOST
+    assert "it leans by" in result.status.reason

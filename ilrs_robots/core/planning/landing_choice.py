@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 
 from ilrs_robots.core.planning.landing_map import LandingMap
-from ilrs_robots.core.types import FloatArray
+from ilrs_robots.core.types import Float32Array, FloatArray
+
+_FINEST = 16.0
+"""Cells of a standard deviation that are told apart."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,7 @@ def best_landing(
     spec, safe = places.spec, places.safe
     x, y = np.meshgrid(spec.x_m() - target_xy_m[0], spec.y_m() - target_xy_m[1])
     away = np.hypot(x, y)
-    unsafe = (~safe).astype(np.float32)
-    sigma = dispersion_m / spec.resolution_m
-    # Beyond the map nothing is known, so nothing is safe.
-    wide = math.ceil(4.0 * sigma) + 1
-    padded = cv2.copyMakeBorder(unsafe, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=1.0)
-    if sigma > 0.0:
-        padded = cv2.GaussianBlur(padded, (2 * wide + 1, 2 * wide + 1), sigma)
-    risk = np.clip(padded[wide:-wide, wide:-wide], 0.0, 1.0)
+    risk = _risk((~safe).astype(np.float32), dispersion_m / spec.resolution_m)
     cost = np.where(
         safe & (away <= reach_m) & (risk <= max_risk), mps_per_m * away + risk_mps * risk, np.inf
     )
@@ -70,3 +66,20 @@ def best_landing(
     return LandingChoice(
         place, float(risk[row, col]), float(room), float(away[row, col]), float(cost[row, col])
     )
+
+
+def _risk(unsafe: Float32Array, sigma: float) -> Float32Array:
+    """Share of unsafe ends around each cell, a wide deviation on fewer cells."""
+    if sigma <= 0.0:
+        return unsafe
+    rows, cols = unsafe.shape
+    coarse = math.ceil(sigma / _FINEST)
+    small = cv2.resize(
+        unsafe, (max(cols // coarse, 1), max(rows // coarse, 1)), interpolation=cv2.INTER_AREA
+    )
+    # Beyond the map nothing is known, so nothing is safe.
+    wide = math.ceil(4.0 * sigma / coarse) + 1
+    padded = cv2.copyMakeBorder(small, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=1.0)
+    padded = cv2.GaussianBlur(padded, (2 * wide + 1, 2 * wide + 1), sigma / coarse)
+    blurred = cv2.resize(padded[wide:-wide, wide:-wide], (cols, rows))
+    return np.asarray(np.clip(blurred, 0.0, 1.0), dtype=np.float32)

@@ -81,7 +81,7 @@ class DescentProblem:
 
         Args:
             scalars: all of ``SCALARS``.
-            per_node: all of ``PER_NODE``, each (nodes,).
+            per_node: all of ``PER_NODE``, each (nodes,) in units of the scaled problem.
         """
         numbers = np.concatenate(
             [[scalars[name] for name in SCALARS], *(per_node[name] for name in PER_NODE)]

@@ -61,3 +61,13 @@ def power() -> None:
     drive.warm_up()
     links.warm_up()
     sight.warm_up()
+
+
+def hopping() -> None:
+    """Kernels of hop planning, landing places and the terminal law."""
+    from ilrs_robots.core.control import terminal_law
+    from ilrs_robots.core.planning import hop_clearance, landing_map
+
+    hop_clearance.warm_up()
+    landing_map.warm_up()
+    terminal_law.warm_up()

@@ -11,17 +11,10 @@ import math
 
 import numpy as np
 
-from ilrs_robots.core.control.hop_steering import BoostSteering, along_path, speed_to_go
-from ilrs_robots.core.control.terminal_law import table_of, terminal_thrust
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.hop_odometry import HopPhase
 from ilrs_robots.core.planning.hop_profile import plan_hop
-from ilrs_robots.core.planning.hop_types import (
-    HopKind,
-    HopPart,
-    HopProfile,
-    HopRefusedError,
-)
+from ilrs_robots.core.planning.hop_types import HopProfile, HopRefusedError
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     AttitudeSample,
@@ -34,6 +27,7 @@ from ilrs_robots.core.types import (
     ThrusterCommand,
 )
 from ilrs_robots.robots.hop_checks import refusal
+from ilrs_robots.robots.hop_contact import ContactWatch
 from ilrs_robots.robots.hop_flight_types import (
     FlightPhase,
     HopFlightConfig,
@@ -41,6 +35,7 @@ from ilrs_robots.robots.hop_flight_types import (
     HopStatus,
     Supplies,
 )
+from ilrs_robots.robots.hop_guidance import HopGuidance
 from ilrs_robots.robots.hop_localization import HopLocalization
 from ilrs_robots.robots.hop_pilot import HopPilot
 from ilrs_robots.robots.hop_sensing import LandingView
@@ -49,23 +44,12 @@ from ilrs_robots.robots.model import HopperModel
 
 Sample = ImuSample | JointSample | AttitudeSample | RangeSample | TankSample | Cloud
 
-_UP = np.array([0.0, 0.0, 1.0])
-_OF_PART = {
-    HopPart.RISE: FlightPhase.RISE,
-    HopPart.BOOST: FlightPhase.BOOST,
-    HopPart.COAST: FlightPhase.COAST,
-    HopPart.BRAKE: FlightPhase.BRAKE,
-    HopPart.CRUISE: FlightPhase.CRUISE,
-    HopPart.SENSE: FlightPhase.SENSE,
-}
 _LOOKS = (FlightPhase.BRAKE, FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.DESCENT)
 """Phases from which the landing place can be seen."""
 _TIED = (FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.DESCENT)
 _TIED_SCANS = 3
-_NEAR_GROUND_M = 2.0
-"""Height below which a leg's way or an impact can be a contact."""
-_POINT_S = 4.0
-"""Seconds before the brake burn at which a coasting vehicle turns towards it."""
+_OVER_M = 2.0
+"""As near it is over its place: the ground below is that of the place."""
 
 
 class HopFlight:
@@ -97,17 +81,14 @@ class HopFlight:
         self.pilot = HopPilot(model, self.cfg.attitude)
         self.view = LandingView(model, name, self.cfg.map_size_m, self.cfg.map_cell_m)
         self._vehicle = hop_vehicle_of(model, self.cfg.attitude.max_tilt_rad)
-        self._table = table_of(self._vehicle, self.cfg.terminal)
+        self._guidance = HopGuidance(self.pilot, self._vehicle, self.cfg)
+        self._contact = ContactWatch(model, self.cfg)
         self.status: HopStatus | None = None
         self.profile: HopProfile | None = None
         self.supplies: Supplies | None = None
         self.estopped = False
         self._cancelled = ""
-        self._feet = 0
-        self._boost: BoostSteering | None = None
-        self._begun_ns = self._phase_ns = self._rest_ns = self._sank_ns = 0
-        self._stood_ns: int | None = None
-        self._yaw_rad = 0.0
+        self._phase_ns = self._rest_ns = self._judged_ns = 0
 
     # -- what it is told -----------------------------------------------------------------------
     def feed(self, sample: Sample) -> None:
@@ -121,10 +102,7 @@ class HopFlight:
         elif isinstance(sample, TankSample):
             self.pilot.on_tank(sample)
         elif isinstance(sample, JointSample):
-            legs = self._model.legs
-            free = max(-legs.preload_n / legs.stiffness_npm, -legs.droop_m)
-            pressed = np.asarray(sample.position_rad) > free + self.cfg.contact_m
-            self._feet = int(np.count_nonzero(pressed))
+            self._contact.on_joints(sample)
         elif self.status is not None and self.status.phase in _LOOKS:
             self.view.on_scan(sample)
 
@@ -196,7 +174,7 @@ class HopFlight:
         self.view.fuse(self.localization)
         status = self.status
         landed = status is not None and status.phase is FlightPhase.SETTLE
-        if (landed or not self.flying) and self._feet >= self.cfg.contact_feet:
+        if (landed or not self.flying) and self._contact.stands:
             self.localization.on_ground()
         if status is None or status.outcome is not None or self.profile is None:
             return None
@@ -209,12 +187,23 @@ class HopFlight:
         if status.phase is FlightPhase.SETTLE:
             return self._settle(status, now_ns)
         if status.phase is not FlightPhase.DESCENT:
-            self._next_part(status, now_ns)
+            self._next_phase(status, now_ns)
+        if status.phase in (FlightPhase.SENSE, FlightPhase.DESCENT):
+            self._decide(status, now_ns)
         if status.phase is FlightPhase.DESCENT:
             thrust = self._descend(status, now_ns)
         else:
-            thrust = self._follow(status, now_ns)
+            thrust = self._guidance.follow(status.phase, now_ns, state)
         return ThrusterCommand(now_ns, thrust)
+
+    def _next_phase(self, status: HopStatus, now_ns: int) -> None:
+        if status.phase is FlightPhase.RISE and self._cancelled:
+            self._rising_back(status, now_ns)
+            return
+        wanted = self._guidance.phase_at(now_ns, status.phase)
+        if wanted is not status.phase:
+            self._enter(status, wanted, now_ns)
+            self._contact.begin(now_ns)
 
     def _plan(self, goal: FloatArray) -> HopProfile:
         here = self.localization.state.position_m
@@ -240,73 +229,18 @@ class HopFlight:
             self._end(status, HopOutcome.REFUSED, reason)
             return
         self.profile = self._plan(status.goal_m)  # from where the filter now knows it stands
-        self._begun_ns = now_ns
-        state = self.localization.state
-        way = status.goal_m - state.position_m
-        self._yaw_rad = math.atan2(way[1], way[0])
-        self._yaw_rad = se3.yaw_of(state.quat_wxyz)
-        self._boost = None
+        yaw = se3.yaw_of(self.localization.state.quat_wxyz)
+        self._guidance.begin(self.profile, now_ns, yaw)
         self.view.begin(status.goal_m)
         self._enter(status, FlightPhase.RISE, now_ns)
 
-    def _next_part(self, status: HopStatus, now_ns: int) -> None:
-        """Which part of the plan it is in: by the clock, except that a boost ends itself."""
-        assert self.profile is not None
-        time_s = (now_ns - self._begun_ns) * 1e-9
-        if status.phase is FlightPhase.RISE and self._cancelled and self._rising_back(status):
-            return
-        for phase in self.profile.phases:
-            if phase.part is HopPart.DESCENT:
-                continue
-            if phase.start_s <= time_s < phase.end_s:
-                wanted = _OF_PART[phase.part]
-                burning = self._boost is not None and not self._boost.done
-                if wanted is FlightPhase.COAST and status.phase is FlightPhase.BOOST and burning:
-                    wanted = FlightPhase.BOOST
-                if wanted is not status.phase:
-                    self._enter(status, wanted, now_ns)
-                return
-        self._enter(status, FlightPhase.DESCENT, now_ns)
-        self._sank_ns = now_ns
-
-    def _rising_back(self, status: HopStatus) -> bool:
+    def _rising_back(self, status: HopStatus, now_ns: int) -> None:
         """Cancelled before it has left its place: it goes down where it stood."""
         assert self.profile is not None
         status.chosen_m = self.profile.start_m.copy()
         status.notes.append(f"{self._cancelled} while rising: back to where it stood")
-        status.phase = FlightPhase.DESCENT
-        self._sank_ns = self.localization.state.stamp_ns
-        return True
-
-    def _follow(self, status: HopStatus, now_ns: int) -> FloatArray:
-        """Thrust of every part before the descent."""
-        assert self.profile is not None
-        profile, state, cfg = self.profile, self.localization.state, self.cfg.steering
-        time_s, g = (now_ns - self._begun_ns) * 1e-9, self._vehicle.gravity_mps2
-        place, speed = self.pilot.motion(state)
-        coast = profile.phase(HopPart.COAST)
-        if status.phase is FlightPhase.COAST and coast is not None:
-            brake = profile.phase(HopPart.BRAKE)
-            assert brake is not None
-            soon = coast.end_s - time_s < _POINT_S
-            aim = brake.direction if soon else _UP
-            return self.pilot.thrust_n(state, aim, self._yaw_rad, False)
-        if status.phase is FlightPhase.BOOST and coast is not None:
-            meet, _ = profile.state_at(coast.end_s)
-            to_go = speed_to_go(place, speed, meet, coast.end_s - time_s, g)
-            if self._boost is None:
-                boost = profile.phase(HopPart.BOOST)
-                assert boost is not None
-                self._boost = BoostSteering(
-                    cfg, boost.thrust_n / self.pilot.mass_kg,
-                    self._vehicle.min_thrust_n / self.pilot.mass_kg,
-                )  # fmt: skip
-            force = self._boost.force(to_go)
-            return self.pilot.thrust_n(
-                state, force, self._yaw_rad, not self._boost.done, max_tilt_rad=math.pi
-            )
-        force = along_path(cfg, profile, time_s, place, speed, g)
-        return self.pilot.thrust_n(state, force, self._yaw_rad, True)
+        self._enter(status, FlightPhase.DESCENT, now_ns)
+        self._contact.begin(now_ns)
 
     def _height_m(self, chosen_m: FloatArray) -> float:
         """Of the feet over the higher of the ground below and that of the chosen place."""
@@ -314,41 +248,30 @@ class HopFlight:
         fresh = state.stamp_ns - view.below_ns < 1_000_000_000
         away = float(np.linalg.norm(chosen_m[:2] - state.position_m[:2]))
         grounds = [view.below_m] if fresh else []
-        if not fresh or away > 2.0:
+        if not fresh or away > _OVER_M:
             grounds.append(float(chosen_m[2]))
         return float(state.position_m[2] - max(grounds))
 
     def _descend(self, status: HopStatus, now_ns: int) -> FloatArray:
-        state = self.localization.state
-        chosen = status.chosen_m
-        seen = self.view.ground_m(chosen[:2])
-        if math.isfinite(seen):
-            chosen[2] = seen
-            status.verified = True
+        state, chosen = self.localization.state, status.chosen_m
         height = self._height_m(chosen)
-        if self._down(now_ns, height):
+        if self._contact.down(now_ns, height, state, self.localization.phase):
             status.touchdown_mps = state.velocity_mps.copy()
+            if self._contact.how != "feet":
+                status.notes.append(f"contact known by: {self._contact.how}")
             self._enter(status, FlightPhase.SETTLE, now_ns)
             self._rest_ns = now_ns
             return np.zeros(len(self._model.thrusters))
-        place, speed = self.pilot.motion(state)
-        command = terminal_thrust(
-            height, speed, self.pilot.mass_kg, self._table, chosen[:2] - place[:2]
-        )
-        size = float(np.linalg.norm(command.force_n))
-        force = command.force_n / self.pilot.mass_kg if size > 0.0 else command.axis
-        return self.pilot.thrust_n(state, force, self._yaw_rad, size > 0.0)
+        return self._guidance.descend(state, height, chosen)
 
-    def _down(self, now_ns: int, height_m: float) -> bool:
-        """Whether it stands: feet pressed in, an impact, or a sinking that has stopped."""
-        if self._feet >= self.cfg.contact_feet and height_m < _NEAR_GROUND_M:
-            return True
-        if self.localization.phase is HopPhase.CONTACT and height_m < _NEAR_GROUND_M:
-            return True
-        sinking = self.localization.state.velocity_mps[2] < -self.cfg.stalled_mps
-        if sinking or height_m > 2.0:
-            self._sank_ns = now_ns
-        return now_ns - self._sank_ns > self.cfg.stalled_s * 1e9
+    def _decide(self, status: HopStatus, now_ns: int) -> None:
+        """Look at the map of the landing area: the height of the place is what is seen."""
+        if now_ns - self._judged_ns < self.cfg.judge_s * 1e9:
+            return
+        self._judged_ns = now_ns
+        level = self.view.ground_m(status.chosen_m[:2])
+        if math.isfinite(level):
+            status.chosen_m[2], status.verified = level, True
 
     def _settle(self, status: HopStatus, now_ns: int) -> ThrusterCommand:
         state = self.localization.state
@@ -383,8 +306,3 @@ class HopFlight:
 
     def _end(self, status: HopStatus, outcome: HopOutcome, reason: str) -> None:
         status.outcome, status.reason, status.phase = outcome, reason, FlightPhase.STANDING
-
-
-def kind_of(profile: HopProfile) -> HopKind:
-    """Of a hop; what tests and views ask."""
-    return profile.kind

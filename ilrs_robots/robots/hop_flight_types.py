@@ -50,10 +50,9 @@ class HopFlightConfig:
     terminal: TerminalConfig = param(TerminalConfig(), doc="the last metres")
     map_size_m: float = param(48.0, doc="side of the landing map", unit="m", low=5.0, high=200.0)
     map_cell_m: float = param(0.2, doc="its cell", unit="m", low=0.05, high=1.0)
-    decision_m: float = param(
-        8.0, doc="least height at which another place may still be chosen", unit="m", low=1.0,
-        high=500.0,
-    )  # fmt: skip
+    judge_s: float = param(
+        0.6, doc="between two looks at the map of the landing area", unit="s", low=0.1, high=10.0
+    )
     contact_m: float = param(
         0.007, doc="way of a leg from its free length that is a foot on the ground", unit="m",
         low=0.001, high=0.2,

@@ -68,6 +68,11 @@ class HopLockstep:
         cfg: of the executive.
         config: of the world.
         alter: lets tests lose or change samples.
+
+    Attributes:
+        world: physics and sensors.
+        flight: the executive.
+        mute: whether the flight computer's commands no longer reach the thrusters.
     """
 
     def __init__(
@@ -83,7 +88,7 @@ class HopLockstep:
         pose = se3.make_transform(truth.position_m, truth.quat_wxyz)
         pose[2, 3] = height
         self.flight = HopFlight(require_hopper(model, "a hop"), robot.name, pose, prior, cfg)
-        self.alter = alter
+        self.alter, self.mute = alter, False
         self._touched: OdometryEstimate | None = None
         self._apex_m = -np.inf
         self._chosen_m = self._decided_drift = np.full(3, np.nan)
@@ -97,8 +102,8 @@ class HopLockstep:
             if sample is not None:
                 self.flight.feed(sample)
         command = self.flight.step(self.world.time_ns)
-        if command is not None:
-            self.world.thrust(self.robot, command)
+        if command is not None and not self.mute:
+            self.world.thrust(self.robot, command, self.flight.localization.estimate())
         seen = self.world.evaluation(self.robot)
         assert isinstance(seen, HopperEvaluation)
         return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
@@ -10,13 +11,15 @@ import numpy as np
 from ilrs_robots.core.control.drive import ACTUATOR_TIMEOUT_S
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry.se3 import rpy_from_quat
-from ilrs_robots.core.types import ThrusterCommand, VelocityCommand
+from ilrs_robots.core.types import OdometryEstimate, ThrusterCommand, VelocityCommand
+from ilrs_robots.robots.hop_keeper import HopKeeper
 from ilrs_robots.robots.hop_vehicle import tipping_angle_rad
 from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.evaluation import HopperEvaluation, wheel_load_n
 from ilrs_robots.sim.hopper_mjcf import leg_joint
+from ilrs_robots.sim.suite import SensorEvent
 from ilrs_robots.sim.thrusters import Thrusters
 from ilrs_robots.sim.vehicle import SimRobot, Vehicle
 from ilrs_robots.sim.wheel_contact import WheelContact
@@ -29,6 +32,7 @@ class Hopper(Vehicle):
 
     Attributes:
         engines: thrusters and tank.
+        keeper: lands when commands stop coming in flight.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Hopper(Vehicle):
         self._feet = [model.geom(f"{prefix}{n}").id for n in legs.names]
         self._still = np.zeros(len(legs.names))
         self.engines = Thrusters(robot.model, model, data, prefix, seed)
+        self.keeper = HopKeeper(robot.model)
         self._commanded_ns: int | None = None
         self._period_s = 0.0
         self._speed_before = np.zeros(3)
@@ -62,21 +67,30 @@ class Hopper(Vehicle):
             f"({command.linear_mps} m/s, {command.angular_rps} rad/s at {now_ns} ns)"
         )
 
-    def thrust(self, command: ThrusterCommand, now_ns: int) -> None:
-        """Take a command; it counts for ``ACTUATOR_TIMEOUT_S``.
+    def thrust(
+        self, command: ThrusterCommand, now_ns: int, estimate: OdometryEstimate | None = None
+    ) -> None:
+        """Take a command; it counts for ``ACTUATOR_TIMEOUT_S``, then the keeper lands.
 
         Raises:
             ConfigError: not one finite number for each thruster.
         """
         self.engines.command(command.thrust_n)
         self._commanded_ns = now_ns
+        self.keeper.release()
+        if estimate is not None:
+            self.keeper.on_estimate(estimate)
+
+    def hear(self, events: Sequence[SensorEvent]) -> None:
+        """What its sensors say reaches the actuator end as well."""
+        for event in events:
+            self.keeper.feed(event.payload)
 
     def actuate(self, now_ns: int, period_s: float) -> None:
         """Set the valves; the legs are springs."""
         given = self._commanded_ns
         if given is not None and now_ns - given > ACTUATOR_TIMEOUT_S * 1e9:
-            self.engines.command(np.zeros(len(self.engines.names)))
-            self._commanded_ns = None
+            self.engines.command(self.keeper.thrust_n(now_ns))
         self._period_s = period_s
         self._speed_before = self.linear_map_mps
         self.engines.actuate(period_s)

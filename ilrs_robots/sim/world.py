@@ -109,14 +109,21 @@ class EmbeddedWorld:
             raise SimulationError(f"{robot}: the command {command} is not finite")
         self._vehicle(robot).body.command(command, self._time_ns)
 
-    def thrust(self, robot: str, command: ThrusterCommand) -> None:
+    def thrust(
+        self, robot: str, command: ThrusterCommand, estimate: OdometryEstimate | None = None
+    ) -> None:
         """Give a hopper's thrusters a command; it counts for ``ACTUATOR_TIMEOUT_S``.
+
+        Args:
+            robot: the vehicle.
+            command: thrust of each thruster.
+            estimate: pose that its actuator end goes on from when commands stop coming.
 
         Raises:
             ConfigError: unknown vehicle, or not one finite number for each thruster.
             SimulationError: the vehicle has no thrusters.
         """
-        self.hopper(robot).thrust(command, self._time_ns)
+        self.hopper(robot).thrust(command, self._time_ns, estimate)
 
     def hopper(self, robot: str) -> Hopper:
         """A hopper's body, to let its thrusters fail or look into its tank.
@@ -279,7 +286,10 @@ class EmbeddedWorld:
         self._time_ns += self._tick_ns
         for vehicle in self._vehicles.values():
             state = vehicle.body.body_state(self._time_ns)
-            events.extend(vehicle.suite.sense(state))
+            sensed = vehicle.suite.sense(state)
+            if isinstance(vehicle.body, Hopper):
+                vehicle.body.hear(sensed)
+            events.extend(sensed)
 
     def _physics(self) -> None:
         mujoco.mj_step(self._model, self._data, self._substeps)

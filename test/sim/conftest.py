@@ -7,9 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ilrs_robots.core.types import VelocityCommand
+from ilrs_robots.core.terrain.dem import Dem
+from ilrs_robots.core.types import GridSpec, VelocityCommand
 from ilrs_robots.robots.model import load_robot
+from ilrs_robots.sim.analytic import plane
 from ilrs_robots.sim.config import SimConfig
+from ilrs_robots.sim.hop_lockstep import HopLockstep
 from ilrs_robots.sim.world import EmbeddedWorld, SimRobot
 
 
@@ -56,6 +59,29 @@ def payloads():
         return [e.payload for e in events if (e.robot, e.topic) == (robot, topic)]
 
     return pick
+
+
+@pytest.fixture
+def make_hopper():
+    """A hopper on analytic ground; its prior is that ground, 5 m apart, and half a metre off."""
+    made = []
+
+    def make(terrain=None, *, seed=1, lidar=False, half_m=200.0, alter=None):
+        terrain = terrain or plane()
+        count = round(2.0 * half_m / 5.0) + 1
+        spec = GridSpec(-half_m, -half_m, 5.0, count, count)
+        prior = Dem(terrain.grid(spec) + np.float32(0.5), spec)
+        model = load_robot("hopper")
+        few = dataclasses.replace(model.lidar, columns=128)  # quarter of the rays, same ground
+        robot = SimRobot("hopper", dataclasses.replace(model, lidar=few))
+        config = SimConfig(lidar=lidar)
+        lockstep = HopLockstep(terrain, prior, robot, seed, config=config, alter=alter)
+        made.append(lockstep.world)
+        return lockstep
+
+    yield make
+    for world in made:
+        world.close()
 
 
 @pytest.fixture(scope="session")

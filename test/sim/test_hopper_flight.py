@@ -6,37 +6,14 @@ import numpy as np
 import pytest
 
 from ilrs_robots.core.planning.hop_types import HopRefusedError
-from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.types import GridSpec
 from ilrs_robots.robots.hop_flight_types import FlightPhase, HopOutcome
 from ilrs_robots.robots.model import load_robot
 from ilrs_robots.robots.site import load_site
-from ilrs_robots.sim.analytic import AnalyticRocks, AnalyticTerrain, plane
-from ilrs_robots.sim.config import SimConfig
+from ilrs_robots.sim.analytic import AnalyticRocks, AnalyticTerrain
 from ilrs_robots.sim.hop_lockstep import HopLockstep
 from ilrs_robots.sim.world import SimRobot
 
 pytestmark = pytest.mark.sim
-
-
-@pytest.fixture
-def make_hopper():
-    """A hopper on analytic ground; its prior is that ground, 5 m apart, and half a metre off."""
-    made = []
-
-    def make(terrain, *, seed=1, lidar=False, half_m=200.0, alter=None):
-        count = round(2.0 * half_m / 5.0) + 1
-        spec = GridSpec(-half_m, -half_m, 5.0, count, count)
-        prior = Dem(terrain.grid(spec) + np.float32(0.5), spec)
-        robot = SimRobot("hopper", load_robot("hopper"))
-        config = SimConfig(lidar=lidar)
-        lockstep = HopLockstep(terrain, prior, robot, seed, config=config, alter=alter)
-        made.append(lockstep.world)
-        return lockstep
-
-    yield make
-    for world in made:
-        world.close()
 
 
 def lands_softly(result):
@@ -49,7 +26,7 @@ def lands_softly(result):
 
 
 def test_a_hop_of_100_m_goes_through_its_phases_and_ends_at_its_place(make_hopper):
-    lockstep = make_hopper(plane())
+    lockstep = make_hopper()
     phases = []
 
     def watch(step):
@@ -90,7 +67,7 @@ def test_in_darkness_the_lidar_shows_the_ground_it_comes_down_to(make_hopper):
 
 
 def test_what_cannot_be_afforded_or_is_not_known_is_refused_with_the_numbers(make_hopper):
-    lockstep = make_hopper(plane())
+    lockstep = make_hopper()
     lockstep.step()
     with pytest.raises(HopRefusedError, match="no ground is known"):
         lockstep.flight.set_goal(500.0, 0.0, lockstep.world.time_ns)

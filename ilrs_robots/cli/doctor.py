@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import click
@@ -32,25 +33,33 @@ def doctor(quick: bool, as_json_: bool, strict: bool) -> int:
 
     Exit code 0: nothing is wrong; 1: an error; 2: a wrong call.
     """
-    findings = list(_quick())
-    if not quick:
-        findings += [*checks.imports(), *checks.kernels(), *_loopback()]
-    show(findings, as_json=as_json_, title="this machine")
+    looked = _quick() if quick else itertools.chain(_quick(), _thorough())
+    findings = show(looked, as_json=as_json_, title="this machine")
     return exit_code(findings, strict=strict)
 
 
-def show(findings: list[Finding], *, as_json: bool, title: str) -> None:
-    """Findings on the terminal: the good ones in a line each, the others with their remedy."""
+def show(findings: Iterable[Finding], *, as_json: bool, title: str) -> list[Finding]:
+    """Findings on the terminal as they come, those that are not good with their remedy."""
     if as_json:
-        click.echo(json.dumps(as_json_of(findings), indent=1))
-        return
+        listed = list(findings)
+        click.echo(json.dumps(as_json_of(listed), indent=1))
+        return listed
     console.print(f"[bold]{escape(title)}[/bold]")
+    listed = []
     for finding in findings:
+        listed.append(finding)
         colour = _COLOURS[finding.level]
         line = f"{finding.check}: {finding.what}"
         console.print(f"[{colour}]{finding.level:>7}[/{colour}]  {escape(line)}", soft_wrap=True)
         if finding.remedy:
             console.print(f"         -> {escape(finding.remedy)}", soft_wrap=True)
+    return listed
+
+
+def _thorough() -> Iterator[Finding]:
+    yield from checks.imports()
+    yield from _loopback()
+    yield from checks.kernels()
 
 
 def _quick() -> Iterator[Finding]:

@@ -81,13 +81,23 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         return made
 
     def subscribe(self, kind: Any, topic: str, callback: Any, profile: Any) -> Any:
-        """Create a subscription whose callback runs only while the node is active."""
+        """Create a subscription whose callback runs only while the node is active.
+
+        A message that cannot be used is counted and named; it must not end the process.
+        """
         count = self.meter.watch(topic)
 
         def guarded(msg: Any) -> None:
-            if self.active:
-                count(msg)
+            if not self.active:
+                return
+            count(msg)
+            try:
                 self.meter.work(callback, msg)
+            except IlrsError as error:
+                self.meter.refuse(topic)
+                self.get_logger().error(
+                    f"{topic}: message not used: {error}", throttle_duration_sec=2.0
+                )
 
         made = self.create_subscription(kind, topic, guarded, profile)
         self._owned.append((self.destroy_subscription, made))

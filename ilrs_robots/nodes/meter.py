@@ -23,6 +23,7 @@ class _Input:
         rate_hz: that a healthy vehicle has, 0 where nothing is promised.
         count: messages so far.
         told: of these, at the last report.
+        refused: of these, could not be used.
         stamp: header stamp of the newest message, None where it has no header.
         heard_ns: the node's time at which a report last saw a new one, None before that.
     """
@@ -30,6 +31,7 @@ class _Input:
     rate_hz: float
     count: int = 0
     told: int = 0
+    refused: int = 0
     stamp: Any = None
     heard_ns: int | None = None
 
@@ -59,6 +61,10 @@ class NodeMeter:
                 one.stamp = header.stamp
 
         return came
+
+    def refuse(self, topic: str) -> None:
+        """A message of an input could not be used."""
+        self._inputs[topic].refused += 1
 
     def work(self, callback: Callable[..., Any], *args: Any) -> Any:
         """Call back, and count the CPU time of this thread to the node."""
@@ -96,6 +102,8 @@ class NodeMeter:
             if new:
                 one.heard_ns = now_ns
             found[f"in.{topic}.rate_hz"] = new / span_s
+            if one.refused:
+                found[f"in.{topic}.refused"] = one.refused
             if one.count:
                 found[f"in.{topic}.age_s"] = _age_s(one, now_ns)
         return found

@@ -9,13 +9,20 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
+from std_msgs.msg import String
 
+from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.nodes import qos
 from ilrs_robots.nodes.command_gate import CommandGateNode
+from ilrs_robots.nodes.health import HealthNode
 from ilrs_robots.nodes.localization import LocalizationNode
+from ilrs_robots.nodes.managed import ManagedNode
 from ilrs_robots.nodes.navigation import NavigationNode
+from ilrs_robots.nodes.power import PowerNode
 from ilrs_robots.nodes.state_publisher import StatePublisherNode
 from ilrs_robots.nodes.terrain_mapping import TerrainMappingNode
 from ilrs_robots.nodes.transforms import TransformListener
+from ilrs_robots.robots.assembly import GATE, ROBOT_NODES
 
 MAKERS: dict[str, Callable[[TransformListener], Any]] = {
     "state_publisher": lambda _listener: StatePublisherNode(),
@@ -23,6 +30,8 @@ MAKERS: dict[str, Callable[[TransformListener], Any]] = {
     "terrain_mapping": TerrainMappingNode,
     "navigation": NavigationNode,
     "command_gate": lambda _listener: CommandGateNode(),
+    "power": PowerNode,
+    "health": lambda _listener: HealthNode(),
 }
 NAMES = {
     "configure": (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
@@ -101,13 +110,70 @@ def test_every_sensible_order_works_and_cleanup_leaves_nothing(graph: Any, name:
             drop(graph, gone)
 
 
+OPEN = {
+    State.PRIMARY_STATE_UNCONFIGURED: {"configure", "shutdown unconfigured"},
+    State.PRIMARY_STATE_INACTIVE: {"activate", "cleanup", "shutdown inactive"},
+    State.PRIMARY_STATE_ACTIVE: {"deactivate", "shutdown active"},
+    State.PRIMARY_STATE_FINALIZED: set(),
+}
+"""What a state allows (design.ros2.org, managed nodes); every other one must be refused."""
+WAY_TO: dict[int, tuple[str, ...]] = {
+    State.PRIMARY_STATE_UNCONFIGURED: (),
+    State.PRIMARY_STATE_INACTIVE: ("configure",),
+    State.PRIMARY_STATE_ACTIVE: ("activate",),
+    State.PRIMARY_STATE_FINALIZED: ("shutdown active",),
+}
+
+
+def test_the_nodes_of_this_test_are_all_of_a_vehicle() -> None:
+    assert set(MAKERS) == {*ROBOT_NODES, GATE}
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_transition_that_is_not_open_is_refused_and_changes_nothing(
     graph: Any, name: str
 ) -> None:
+    """Every transition in every state: those that are not open, one after the other."""
     host = graph.add(Node("host"))
-    graph.add(MAKERS[name](TransformListener(host)))
+    node = graph.add(MAKERS[name](TransformListener(host)))
     manager = Manager(graph, name)
-    for closed in ("activate", "deactivate", "cleanup"):
-        assert not manager.change(NAMES[closed][0]), closed
-        assert manager.state() == State.PRIMARY_STATE_UNCONFIGURED
+    for state, way in WAY_TO.items():
+        for step in way:
+            assert manager.change(NAMES[step][0]), step
+        held = entities(node)
+        for closed in NAMES.keys() - OPEN[state]:
+            assert not manager.change(NAMES[closed][0]), f"{closed} in state {state}"
+            assert manager.state() == state, f"{closed} in state {state}"
+        assert entities(node) == held
+
+
+class Refusing(ManagedNode):
+    """A node whose set-up fails as often as it is told."""
+
+    def __init__(self, failures: list[Exception]) -> None:
+        super().__init__("refusing")
+        self.failures = failures
+
+    def setup(self) -> None:
+        self.publisher(String, "before_the_fault", qos.STATE)
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def test_a_setup_that_fails_leaves_nothing_and_may_be_tried_again(graph: Any) -> None:
+    node = graph.add(Refusing([IlrsError("no terrain yet")]))
+    manager, bare = Manager(graph, "refusing"), entities(node)
+    assert not manager.change(Transition.TRANSITION_CONFIGURE)
+    assert manager.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert entities(node) == bare
+    for step in ("configure", "activate"):
+        assert manager.change(NAMES[step][0]), step
+    assert node.active
+
+
+def test_a_fault_in_a_setup_is_no_end_of_the_process(graph: Any) -> None:
+    node = graph.add(Refusing([RuntimeError("a mistake of ours")]))
+    manager = Manager(graph, "refusing")
+    assert not manager.change(Transition.TRANSITION_CONFIGURE)
+    assert not node.active
+    assert manager.state() in (State.PRIMARY_STATE_UNCONFIGURED, State.PRIMARY_STATE_FINALIZED)

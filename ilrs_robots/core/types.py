@@ -196,7 +196,7 @@ class VelocityCommand:
 
 
 @dataclass(frozen=True)
-class RangeSample:
+class AltimeterSample:
     """One answer of an altimeter along its beam; NaN where nothing answered."""
 
     stamp_ns: int

@@ -13,23 +13,26 @@ from geometry_msgs.msg import TwistStamped, Vector3Stamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Imu, JointState, PointCloud2, Range
+from sensor_msgs.msg import FluidPressure, Imu, JointState, PointCloud2, Range
 
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import (
+    AltimeterSample,
     AttitudeSample,
     Cloud,
     ImuSample,
     JointSample,
     SunSample,
+    TankSample,
     VelocityCommand,
 )
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.far_senses import range_message, sun_message
+from ilrs_robots.nodes.hop_convert import altimeter_message, pressure_message
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.parameters import declare_one
-from ilrs_robots.robots.model import RobotModel, RoverModel
+from ilrs_robots.robots.model import HopperModel, RobotModel, RoverModel
 from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.steps import MAP_FRAME, base_frame
 from ilrs_robots.sim.marks import MarkSensors
@@ -61,6 +64,8 @@ class _Vehicle:
     truth: Any
     sun: Any
     ranges: Any
+    altimeter: Any = None
+    tank: Any = None
     drives: bool = True
     acknowledged_ns: int = 0
     heard_s: float = 0.0
@@ -146,6 +151,13 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             ranges=self.create_publisher(Range, f"/{name}/beacons/range", qos.STATE),
             drives=isinstance(model, RoverModel),
         )
+        if isinstance(model, HopperModel):
+            vehicle.altimeter = self.create_publisher(
+                Range, f"/{name}/altimeter/range", qos.STREAM
+            )
+            vehicle.tank = self.create_publisher(
+                FluidPressure, f"/{name}/tank/pressure", qos.STATE
+            )
         if not vehicle.drives:
             return vehicle
         self.create_subscription(
@@ -283,6 +295,11 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             vehicle.attitude.publish(convert.attitude_message(payload, frame))
         elif isinstance(payload, Cloud):
             vehicle.points.publish(convert.cloud_message(payload))
+        elif isinstance(payload, AltimeterSample) and isinstance(model, HopperModel):
+            frame = f"{name}/{model.altimeter.frame}"
+            vehicle.altimeter.publish(altimeter_message(payload, model.altimeter, frame))
+        elif isinstance(payload, TankSample):
+            vehicle.tank.publish(pressure_message(payload, base_frame(name)))
         else:
             raise TypeError(f"the simulator made a {type(payload).__name__}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import JointState, PointCloud2
 
 from ilrs_robots.core.errors import InvalidCloudError
 from ilrs_robots.core.geometry.transform_tree import TransformTree
@@ -27,6 +27,7 @@ class SlipWatch:
         topic = str(declare_one(node, "slip_cloud_topic", "lidar/points", doc))
         if topic:
             node.subscribe(PointCloud2, topic, self._on_cloud, qos.SENSOR)
+            node.subscribe(JointState, "joint_states", self._on_joints, qos.STREAM)
 
     def look(self, now_ns: int) -> None:
         """Match what has come."""
@@ -38,6 +39,9 @@ class SlipWatch:
             return {}
         window = self._step.navigator.slip
         return {"slip": window.slip, "slip_way_m": window.wheel_m, "sunk_m": window.sunk_m}
+
+    def _on_joints(self, msg: JointState) -> None:
+        self._step.on_joints(convert.joint_sample(msg))
 
     def _on_cloud(self, msg: PointCloud2) -> None:
         slip = self._step.slip

@@ -17,12 +17,12 @@ from ilrs_robots.core.planning.hop_profile import plan_hop
 from ilrs_robots.core.planning.hop_types import HopProfile, HopRefusedError
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
+    AltimeterSample,
     AttitudeSample,
     Cloud,
     FloatArray,
     ImuSample,
     JointSample,
-    RangeSample,
     TankSample,
     ThrusterCommand,
 )
@@ -42,7 +42,7 @@ from ilrs_robots.robots.hop_sensing import LandingView
 from ilrs_robots.robots.hop_vehicle import hop_vehicle_of
 from ilrs_robots.robots.model import HopperModel
 
-Sample = ImuSample | JointSample | AttitudeSample | RangeSample | TankSample | Cloud
+Sample = ImuSample | JointSample | AttitudeSample | AltimeterSample | TankSample | Cloud
 
 _LOOKS = (FlightPhase.BRAKE, FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.DESCENT)
 """Phases from which the landing place can be seen."""
@@ -97,7 +97,7 @@ class HopFlight:
             self.localization.on_imu(sample)
         elif isinstance(sample, AttitudeSample):
             self.localization.on_stars(sample)
-        elif isinstance(sample, RangeSample):
+        elif isinstance(sample, AltimeterSample):
             self._on_range(sample)
         elif isinstance(sample, TankSample):
             self.pilot.on_tank(sample)
@@ -106,7 +106,7 @@ class HopFlight:
         elif self.status is not None and self.status.phase in _LOOKS:
             self.view.on_scan(sample)
 
-    def _on_range(self, sample: RangeSample) -> None:
+    def _on_range(self, sample: AltimeterSample) -> None:
         """The altimeter: ground below, and what ties the pose to the height of its own map.
 
         Ground from orbit is off by metres, more than the inertial unit drifts in a hop, so before

@@ -17,11 +17,11 @@ from ilrs_robots.core.localization.error_state import quat_exp, quat_product, ro
 from ilrs_robots.core.localization.filter_types import FilterState
 from ilrs_robots.core.localization.hop_odometry import HopPhase
 from ilrs_robots.core.types import (
+    AltimeterSample,
     FloatArray,
     ImuSample,
     JointSample,
     OdometryEstimate,
-    RangeSample,
     TankSample,
 )
 from ilrs_robots.robots.hop_contact import ContactWatch
@@ -76,7 +76,7 @@ class HopKeeper:
         """Take one measurement; kinds that it does not use are left alone."""
         if isinstance(sample, ImuSample):
             self._on_imu(sample)
-        elif isinstance(sample, RangeSample):
+        elif isinstance(sample, AltimeterSample):
             self._on_range(sample)
         elif isinstance(sample, JointSample):
             self._contact.on_joints(sample)
@@ -130,7 +130,7 @@ class HopKeeper:
             quat_product(state.quat_wxyz, quat_exp(step * rate)), speed, rate,
         )  # fmt: skip
 
-    def _on_range(self, sample: RangeSample) -> None:
+    def _on_range(self, sample: AltimeterSample) -> None:
         """The beam points straight down in base_link."""
         state = self._state
         if state is None or not math.isfinite(sample.range_m):

@@ -15,7 +15,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.error_state import rotation_matrix
 from ilrs_robots.core.localization.filter_types import FilterState
 from ilrs_robots.core.mapping.elevation_map import ElevationMap
-from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, RangeSample
+from ilrs_robots.core.types import AltimeterSample, Cloud, Float32Array, FloatArray
 from ilrs_robots.robots.hop_localization import HopLocalization
 from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.robots.settings import map_config_of, noises_of, own_boxes_of
@@ -84,7 +84,7 @@ class LandingView:
         """Scans are no longer fused; the map stays."""
         self._waiting.clear()
 
-    def on_range(self, sample: RangeSample, state: FilterState) -> None:
+    def on_range(self, sample: AltimeterSample, state: FilterState) -> None:
         """The altimeter: height of the ground below, smoothed, while it points down."""
         R = rotation_matrix(state.quat_wxyz)
         beam = R @ self.beam

@@ -16,6 +16,7 @@ from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     Cloud,
     FloatArray,
+    JointSample,
     OdometryEstimate,
     VelocityCommand,
 )
@@ -76,6 +77,8 @@ class RobotPipeline:
         estimate = self.senses.feed(sample)
         if isinstance(sample, Cloud):
             self.navigation.on_cloud(sample)
+        elif isinstance(sample, JointSample):
+            self.navigation.on_joints(sample)
         if estimate is not None:
             self.gate.on_pose(estimate.stamp_ns)
             x, y = (float(v) for v in estimate.position_m[:2])

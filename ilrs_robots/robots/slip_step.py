@@ -7,11 +7,13 @@ from bisect import bisect_left
 from collections import deque
 from typing import Final
 
+import numpy as np
+
 from ilrs_robots.core.control.entrapment import MotionEvidence
 from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.localization.scan_odometry import ScanMotion
-from ilrs_robots.core.types import Cloud
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.core.types import Cloud, JointSample
+from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.scan_odometry_step import ScanOdometryStep
 from ilrs_robots.robots.settings import own_boxes_of
 
@@ -39,6 +41,12 @@ class SlipStep:
         """Take the vehicle and its name, which frame ids begin with."""
         self._model, self._robot = model, robot
         self.scans = ScanOdometryStep(robot, boxes=own_boxes_of(model, _MARGIN_M))
+        wheels = require_rover(model, "seeing slip").wheels
+        self._radius_m = wheels.rolling_radius_m
+        self._turning = [f"{name}_wheel" for name in wheels.names]
+        self._steering = [
+            f"{name}_steer" if name in wheels.steered else "" for name in wheels.names
+        ]
         self.reset()
 
     def reset(self) -> None:
@@ -48,8 +56,23 @@ class SlipStep:
         self._taken: tuple[int, float] | None = None
         self._matched: list[ScanMotion] = []
 
+    def on_joints(self, sample: JointSample) -> None:
+        """Take what the encoders say; samples that lack a wheel say nothing.
+
+        It is the wheels' own speed that counts: odometry may know of the slip already.
+        """
+        at = {name: k for k, name in enumerate(sample.names)}
+        if not all(name in at for name in (*self._turning, *filter(None, self._steering))):
+            return
+        turning = np.asarray(sample.velocity_rps)[[at[name] for name in self._turning]]
+        angles = [sample.position_rad[at[n]] if n else 0.0 for n in self._steering]
+        # Of most wheels: one that hangs in the air tells nothing of the way.
+        self.on_rolled(
+            sample.stamp_ns, float(np.median(turning * np.cos(angles))) * self._radius_m
+        )
+
     def on_rolled(self, stamp_ns: int, speed_mps: float) -> None:
-        """Take the speed of the wheels' rims at a time."""
+        """Take the speed of the wheels' rims along the body at a time."""
         if not math.isfinite(speed_mps):
             return
         if not self._rolled:

@@ -10,7 +10,7 @@ from ilrs_robots.core.control.navigator import Navigator, NavigatorConfig, Navig
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, GridSpec
+from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, GridSpec, JointSample
 from ilrs_robots.robots.footing import footing_of
 from ilrs_robots.robots.frames import (
     MAP_FRAME,
@@ -75,6 +75,11 @@ class NavigationStep:
         if self.slip is not None:
             self.slip.add(cloud)
 
+    def on_joints(self, sample: JointSample) -> None:
+        """Take the wheels' encoders, beside which the scans stand."""
+        if self.slip is not None:
+            self.slip.on_joints(sample)
+
     def forget(self) -> None:
         """Time was set back, or the vehicle was moved: earlier scans mean nothing."""
         if self.slip is not None:
@@ -94,9 +99,7 @@ class NavigationStep:
         self.last_map_ns = stamp_ns
 
     def step(self, now_ns: int, T_map_base: FloatArray, speed_mps: float) -> NavigatorOutput:
-        """One control period; the speed is that of odometry, which the wheels tell."""
-        if self.slip is not None:
-            self.slip.on_rolled(now_ns, speed_mps)
+        """One control period; the speed is that of odometry."""
         x, y = T_map_base[:2, 3]
         yaw = se3.yaw_of(se3.split_transform(T_map_base)[1])
         return self.navigator.step(now_ns, float(x), float(y), yaw, speed_mps)

@@ -10,11 +10,11 @@ import numpy as np
 
 from ilrs_robots.core.geometry.se3 import quat_from_rpy, quat_multiply
 from ilrs_robots.core.types import (
+    AltimeterSample,
     AttitudeSample,
     FloatArray,
     ImuSample,
     JointSample,
-    RangeSample,
 )
 from ilrs_robots.robots.sensor_parts import (
     AltimeterConfig,
@@ -141,7 +141,7 @@ class Altimeter:
         self._lever_m = np.array(config.position_m)
         self._beam = _turned(quat_from_rpy(*config.rpy_rad), np.array([1.0, 0.0, 0.0]))
 
-    def sample(self, state: BodyState) -> RangeSample:
+    def sample(self, state: BodyState) -> AltimeterSample:
         """Measure at an instant; NaN where the beam meets no ground within its range."""
         config = self._config
         start = state.position_m + _turned(state.quat_wxyz, self._lever_m)
@@ -149,7 +149,7 @@ class Altimeter:
         seen = true + config.range_sigma_m * float(self._rng.standard_normal())
         if not config.range_min_m <= seen <= config.range_max_m:
             seen = math.nan
-        return RangeSample(state.stamp_ns, seen, config.range_sigma_m)
+        return AltimeterSample(state.stamp_ns, seen, config.range_sigma_m)
 
     def _distance(self, start_m: FloatArray, beam: FloatArray) -> float:
         """First crossing of the ground along the beam, refined by a bracket within a bracket."""

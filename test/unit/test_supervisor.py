@@ -46,6 +46,7 @@ class Rig:
         self.lines: list[tuple[str, str]] = []
         self.events: list[str] = []
         self.hurry = False
+        self._earlier = {child.pid for child in psutil.Process().children()}
         self.supervisor = Supervisor(
             [ProcessSpec(name, "", "robot", (name,)) for name in scripts],
             folder,
@@ -63,7 +64,9 @@ class Rig:
             self.supervisor.poll(0.02)
 
     def pids(self) -> list[int]:
-        return sorted(child.pid for child in psutil.Process().children())
+        # A worker of the test run may have children of its own, as of multiprocessing.
+        born = {child.pid for child in psutil.Process().children()} - self._earlier
+        return sorted(born)
 
     def life(self, name: str) -> int | None:
         return self.supervisor.life_of("robot", name)

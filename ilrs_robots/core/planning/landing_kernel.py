@@ -95,7 +95,47 @@ def _planes(h, table, mean, gx, gy):  # type: ignore[no-untyped-def]  # pragma: 
     return off, steep, spread
 
 
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "contract", "nsz"})
+_FAST = {"reassoc", "contract", "nsz"}
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _fit(h, feet, edges, ring, cos, sin, at, base):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Heights of the ring into ``h`` and its plane: relief, mean, slope times radius, residual."""
+    edge = mean = gx = gy = far = 0.0
+    count = len(ring)
+    for k in range(count):
+        h[k] = feet[at + ring[k]] - base
+        edge = max(edge, edges[at + ring[k]])
+    for k in range(count):
+        mean += h[k]
+        gx += h[k] * cos[k]
+        gy += h[k] * sin[k]
+    mean /= count
+    gx, gy = 2.0 * gx / count, 2.0 * gy / count
+    for k in range(count):
+        far = max(far, abs(h[k] - mean - gx * cos[k] - gy * sin[k]))
+    return edge, mean, gx, gy, far
+
+
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _highest(roofs, disc, disc_x, disc_y, at, gx, gy):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Highest ground under the body over the plane through ``at``."""
+    highest = -_NO_FOOTING
+    for k in range(len(disc)):
+        highest = max(highest, roofs[at + disc[k]] - gx * disc_x[k] - gy * disc_y[k])
+    return highest
+
+
+@njit(cache=True, error_model="numpy", inline="never")
+def _stiffest(h, table, mean, gx, gy, slack):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Over all orientations: largest tilt of the body on legs that give no more than ``slack``."""
+    _, stiff, _ = _planes(h, table, mean, gx, gy)
+    for a in range(table.headings):
+        stiff = max(stiff, _stiff_tilt(h, table.radius, table.turn, a, table.headings, slack))
+    return stiff
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath=_FAST)
 def judge(
     table: LandingTable,
     foot: Float32Array,
@@ -130,8 +170,7 @@ def judge(
         rock: (rows, cols) highest ground over the plane with its margin, m, filled.
     """
     rows, cols = foot.shape
-    count, pools = table.ring.shape[0], table.disc.shape[0]
-    h = np.empty(count)
+    h = np.empty(table.ring.shape[0])
     ring = table.ring[:, 0] * cols + table.ring[:, 1]
     disc = table.disc[:, 0] * cols + table.disc[:, 1]
     feet, edges, roofs = foot.ravel(), relief.ravel(), roof.ravel()
@@ -148,18 +187,7 @@ def judge(
                 continue
             keep = table.sigmas * sigma[r, c]
             base, at = foot[r, c], r * cols + c
-            edge = mean = gx = gy = far = 0.0
-            for k in range(count):
-                h[k] = feet[at + ring[k]] - base
-                edge = max(edge, edges[at + ring[k]])
-            for k in range(count):
-                mean += h[k]
-                gx += h[k] * cos[k]
-                gy += h[k] * sin[k]
-            mean /= count
-            gx, gy = 2.0 * gx / count, 2.0 * gy / count
-            for k in range(count):
-                far = max(far, abs(h[k] - mean - gx * cos[k] - gy * sin[k]))
+            edge, mean, gx, gy, far = _fit(h, feet, edges, ring, cos, sin, at, base)
             gx, gy = gx / radius, gy / radius
             steep = math.hypot(gx, gy)
             # A cell's mean hides what is smaller; where cells side by side differ, half of that.
@@ -180,12 +208,7 @@ def judge(
                 continue
             stiff = steep + _STIFF_TILT * far / radius
             if stiff + (keep * _STIFF + hidden) / radius > table.slope:
-                _, stiff, _ = _planes(h, table, mean, gx, gy)
-                for a in range(table.headings):
-                    stiff = max(
-                        stiff,
-                        _stiff_tilt(h, radius, table.turn, a, table.headings, 0.5 * keep),
-                    )
+                stiff = _stiffest(h, table, mean, gx, gy, 0.5 * keep)
             slope[r, c] = stiff + (keep * _STIFF + hidden) / radius
             if stiff + (keep * _STIFF + hidden) / radius > table.slope:
                 reason[r, c] = SLOPE
@@ -193,10 +216,7 @@ def judge(
             if edge + steep * 2.0 * (table.foot + table.resolution) > table.edge:
                 reason[r, c] = EDGE
                 continue
-            highest = -_NO_FOOTING
-            for k in range(pools):
-                above = roofs[at + disc[k]] - gx * disc_x[k] - gy * disc_y[k]
-                highest = max(highest, above)
+            highest = _highest(roofs, disc, disc_x, disc_y, at, gx, gy)
             highest += spread + off + steep * 1.4143 * (table.pool + 0.5) * table.resolution
             highest += keep + hidden - base - mean
             rock[r, c] = highest

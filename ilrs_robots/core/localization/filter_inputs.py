@@ -63,8 +63,8 @@ class FilterInputs:
         self.refused["imu_not_finite"] += int((~good).sum())
         values = np.hstack((rates_rps[good], forces_mps2[good]))
         self._line.add_many(Kind.IMU, stamps_ns[good], values)
-        stamps, _, states = self._line.advance(out=True)
-        return stamps, states
+        done = self._line.advance(out=True)
+        return done.stamps_ns, done.states
 
     def wheels(
         self, stamp_ns: int, speed_mps: FloatArray, variance_m2ps2: FloatArray, alike: float = 1.0

@@ -80,6 +80,23 @@ class FilterInputs:
         values = np.concatenate((speed_mps, variance_m2ps2, [alike]))
         return self._add(Kind.WHEELS, stamp_ns, values)
 
+    def many(self, kind: Kind, stamps_ns: IntArray, values: FloatArray) -> None:
+        """Many events of one kind, which need no check any more; those that come late as well.
+
+        Args:
+            kind: what they are.
+            stamps_ns: (M,) int64, growing.
+            values: (M, K) numbers in SI units, as the kind's method puts them together.
+        """
+        if not len(stamps_ns):
+            return
+        late = int(np.searchsorted(stamps_ns, self._line.done_ns, side="right"))
+        for stamp, row in zip(stamps_ns[:late].tolist(), values[:late], strict=True):
+            self._add(kind, stamp, row)
+        self._line.add_many(kind, stamps_ns[late:], values[late:])
+        name = kind.name.lower()
+        self.heard_ns[name] = max(int(stamps_ns[-1]), self.heard_ns.get(name, 0))
+
     def wheels_many(self, stamps_ns: IntArray, values: FloatArray) -> None:
         """Many of them, before the inertial samples of that time are propagated.
 

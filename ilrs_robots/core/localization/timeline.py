@@ -15,6 +15,7 @@ _IMU, _RANGE = int(Kind.IMU), int(Kind.RANGE)
 _ROOM: Final = 4096
 _EVERY: Final = 24
 """Events between two kept states: a late measurement costs at most this many more."""
+_NEVER_NS: Final = -(2**62)
 _NO_OUT: Final = np.empty((0, NOMINAL))
 _NO_SPREADS: Final = np.empty((0, ERROR, ERROR))
 
@@ -67,6 +68,11 @@ class Timeline:
     def imu_ns(self) -> int | None:
         """Stamp of the newest inertial sample, None before the first."""
         return self._imu_ns
+
+    @property
+    def done_ns(self) -> int:
+        """Stamp of the newest event that is done; far in the past before the first."""
+        return int(self._stamps[self._done - 1]) if self._done else _NEVER_NS
 
     def add(self, kind: Kind, stamp_ns: int, values: FloatArray) -> bool:
         """Put an event into its place.

@@ -68,22 +68,21 @@ class TurnLog:
         self._sums += list(sums)
         self.rate_rps = rates_rps[-1].copy()
 
-    def means(self, stamps_ns: IntArray) -> FloatArray:
-        """(M - 1, 3) ``mean_rps`` between successive ones of (M,) growing stamps, rad/s.
+    def turned_rad(self, stamps_ns: IntArray) -> FloatArray:
+        """(M, 3) sums of the rates until (M,) growing stamps, rad; the newest rate holds on.
 
         Raises:
             ValueError: nothing was added yet.
         """
-        if self.rate_rps is None:
-            raise ValueError("mean rates of an empty log")
+        if self.rate_rps is None or not self._stamps:
+            raise ValueError("turns of an empty log")
         known_ns, last_ns = self._stamps[0], self._stamps[-1]
         seconds = (np.asarray(self._stamps) - known_ns) * 1e-9
-        at = (stamps_ns - known_ns) * 1e-9
-        sums = np.asarray(self._sums)
+        at, sums = (stamps_ns - known_ns) * 1e-9, np.asarray(self._sums)
         turned = np.column_stack([np.interp(at, seconds, column) for column in sums.T])
         turned += np.maximum(stamps_ns - last_ns, 0)[:, None] * 1e-9 * self.rate_rps
-        found: FloatArray = np.diff(turned, axis=0) / np.diff(at)[:, None]
-        found[stamps_ns[:-1] < known_ns] = self.rate_rps
+        # Before all that is known nothing better is than the oldest rate at hand.
+        found: FloatArray = turned + np.minimum(at, 0.0)[:, None] * self.rate_rps
         return found
 
     def forget(self) -> None:

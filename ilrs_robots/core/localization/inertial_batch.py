@@ -8,6 +8,7 @@ has only those before it.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from numba import njit
 from ilrs_robots.core.clock import RESET_NS
 from ilrs_robots.core.geometry.se3 import quat_conjugate, quat_rotate
 from ilrs_robots.core.localization.filter_layout import Kind
-from ilrs_robots.core.localization.filter_poses import Poses, poses_of, quats_of
+from ilrs_robots.core.localization.filter_poses import Poses, poses_of
 from ilrs_robots.core.localization.inertial_odometry import InertialOdometry
 from ilrs_robots.core.localization.reckoning_batch import (
     IMU,
@@ -36,7 +37,7 @@ from ilrs_robots.core.types import (
 )
 
 _NS: Final = 1e-9
-_CHUNK: Final = 512
+_CHUNK: Final = 2048
 """Samples that are taken together."""
 _ENCODER_JUMP_RAD: Final = 0.5
 _NEVER_NS: Final = -(2**62)
@@ -241,11 +242,12 @@ class _Chunk:
         """(J, 3) the vertical in the body's axes at (J,) stamps, until which it turned so far."""
         own, filter_ = self._own, self._own.filter
         begin = np.array([filter_.stamp_ns])
-        since_s = (stamps - begin)[:, None] * _NS
-        turns = turned_rad - own._turns.turned_rad(begin) - filter_.gyro_bias_rps * since_s
+        first = own._turns.turned_rad(begin)
+        turns = np.diff(turned_rad, axis=0, prepend=first)
+        turns -= np.diff(stamps, prepend=begin)[:, None] * _NS * filter_.gyro_bias_rps
         up = quat_rotate(quat_conjugate(filter_.quat_wxyz), np.array([0.0, 0.0, 1.0]))
-        result: FloatArray = quat_rotate(quat_conjugate(quats_of(turns)), up)
-        return result
+        carried: FloatArray = _carried(up, turns)
+        return carried
 
     def _stand(self, count: int, mean_rps: FloatArray) -> None:
         own, feed, config = self._own, self._own.wheels, self._own.config
@@ -287,6 +289,24 @@ def _speeds(
         )  # fmt: skip
 
 
+@njit(cache=True, error_model="numpy")
+def _carried(vector: FloatArray, turns_rad: FloatArray) -> FloatArray:
+    """(J, 3) a unit vector (3,) of the world in axes that turn by each of (J, 3) in a row."""
+    out = np.empty_like(turns_rad)
+    x, y, z = vector
+    for k in range(len(turns_rad)):
+        a, b, c = turns_rad[k]
+        # Half the turn's square as well: samples may lie a quarter of a second apart.
+        u, v, w = b * z - c * y, c * x - a * z, a * y - b * x
+        x += -u + 0.5 * (b * w - c * v)
+        y += -v + 0.5 * (c * u - a * w)
+        z += -w + 0.5 * (a * v - b * u)
+        length = math.sqrt(x * x + y * y + z * z)
+        x, y, z = x / length, y / length, z / length
+        out[k, 0], out[k, 1], out[k, 2] = x, y, z
+    return out
+
+
 def _joined(
     batch: SampleBatch, at: list[IntArray], found: list[Poses], end: int, ages_ns: IntArray
 ) -> Advance:
@@ -308,4 +328,5 @@ def _joined(
 def warm_up() -> None:
     """Compile the kernel for the types in use."""
     none = np.empty((0, 3))
+    _carried(np.array([0.0, 0.0, 1.0]), none)
     _speeds(np.zeros((2, 2)), 1.0, 1.0, np.zeros((1, 3, 2)), np.empty(0), np.empty(0), none)

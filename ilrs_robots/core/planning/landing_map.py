@@ -115,7 +115,7 @@ def _filtered(
     res, diagonal = spec.resolution_m, 0.7072 * spec.resolution_m
     # A foot's middle lies up to half a diagonal off its cell, as does ground off its own cell.
     wide = disc_offsets(settings.foot_m + 2.0 * diagonal, res)
-    tight = disc_offsets(settings.foot_m + diagonal, res)
+    tight = disc_offsets(settings.foot_m + 2.0 * diagonal, res)
     side = 2 * table.pool + 1
     foot = cv2.dilate(heights, wide)
     relief = cv2.dilate(heights, tight) - cv2.erode(heights, tight)

@@ -32,7 +32,7 @@ MARKED = re.compile(
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 UNLISTED = {"contributing.md", "reference/commands.md", "security.md"}
 """Made when the site is built."""
-OPTIONAL = {"hopper.md", "missions.md"}
+OPTIONAL = {"missions.md"}
 
 
 def marked(when: str) -> list[tuple[str, str]]:
@@ -133,3 +133,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "site" / "mathematics.html").read_text(encoding="utf-8")
     assert "<math" in page
     assert "EQUATION" not in page
+    # from a folder, too: an index that needs no server, a worker that is our own
+    assert (tmp_path / "site" / "search" / "search_index.js").is_file()
+    assert "assets/iframe-worker.js" in page
+    assert "unpkg.com" not in page

@@ -33,6 +33,7 @@ MODULES = (
     "sim_speed",
     "dds_latency",
     "recording",
+    "small_computer",
 )
 TABLE = HERE.parent / "docs" / "performance.md"
 INTRODUCTION = """# Performance

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +13,18 @@ from typing import TYPE_CHECKING
 import click
 
 from ilrs_robots.cli.doctor import show
+from ilrs_robots.cli.signals import stop_on_signals
 from ilrs_robots.cli.terminal import console
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.robots import computer, deployment
-from ilrs_robots.robots.assembly import GATE, dds_environment, nodes_of, robot_processes
+from ilrs_robots.robots.assembly import (
+    GATE,
+    ROBOT_NODES,
+    STANDING_NODES,
+    dds_environment,
+    nodes_of,
+    robot_processes,
+)
 from ilrs_robots.robots.findings import Finding, exit_code
 from ilrs_robots.robots.interfaces import OPERATOR, TopicContract, contract
 from ilrs_robots.robots.model import RoverModel, load_robot
@@ -84,6 +94,39 @@ def run(robot: str, part: str, site: str | None, state: Path | None, sim_time: b
         raise IlrsError(f"{robot} does not drive: it has no gate")
     command = command_line(wanted[0])
     os.execve(command[0], command, {**os.environ, **dds_environment(os.environ)})
+
+
+@deploy.command()
+@click.argument("robot")
+@click.option("--kind", default=None, help="The file in config/robots; the robot's name, if none.")
+@click.option("--skip", multiple=True, help="A node that the vehicle does not have; repeat it.")
+@click.option("--once", is_flag=True, help="End as soon as all are active.")
+@click.option("--for", "duration_s", default=0.0, help="End after so long, s; 0: never.")
+def manage(
+    robot: str, kind: str | None, skip: tuple[str, ...], once: bool, duration_s: float
+) -> int:
+    """Bring up a ROBOT whose nodes wait (autostart false): in order, and again after a respawn.
+
+    A node's state is asked, never guessed from a call that took too long. Exit code 0: all are
+    active at the end; 1: some are not.
+    """
+    from ilrs_robots.nodes.lifecycle_manager import manage as lead
+
+    drives = isinstance(load_robot(kind or robot), RoverModel)
+    # the gate first: nothing shall be commanded past it; nothing waits for the descriptions
+    ours = (GATE, *ROBOT_NODES) if drives else STANDING_NODES
+    names = sorted((n for n in ours if n not in skip), key=lambda name: name == "state_publisher")
+    end_s = time.monotonic() + duration_s if duration_s else math.inf
+    with stop_on_signals() as stop:
+        missing = lead(
+            robot,
+            names,
+            lambda sentence: console.print(f"{robot}: {sentence}"),
+            lambda up: not (stop.is_set() or (once and up) or time.monotonic() > end_s),
+        )
+    if missing:
+        console.print(f"{robot}: not active: {', '.join(missing)}")
+    return 1 if missing else 0
 
 
 @deploy.command()

@@ -31,6 +31,7 @@ from ilrs_robots.robots.steps import base_frame, gate_config_of, guard_of
 _UNIT_TOLERANCE = 0.05
 CLOCK_PERIOD_S = 0.5
 """How often (wall time) the gate looks whether simulated time goes on."""
+NOT_KEPT = "the disk of state_dir refuses the emergency stop: it will not outlive a restart"
 
 
 class CommandGateNode(ManagedNode):
@@ -56,6 +57,8 @@ class CommandGateNode(ManagedNode):
         if (self._kept.load() or {}).get("estop"):
             self._gate.set_estop(True)
             self.get_logger().warning("emergency stop: still set from before the restart")
+        # a file that is there can be written over on a full disk
+        self._is_kept = self._kept.save({"estop": self._gate.estop})
         self._decision = GateDecision(0.0, 0.0, "")
         self._told: str | None = None
         self._status = self.publisher(DiagnosticStatus, "gate_status", qos.MAP)
@@ -80,6 +83,8 @@ class CommandGateNode(ManagedNode):
         now = self._decision
         if now.reason:
             return WARN, now.reason, {"kind": now.kind}
+        if not self._is_kept:
+            return WARN, NOT_KEPT, {}
         return OK, f"open, limited by {now.limited}" if now.limited else "open", {}
 
     def _receiver(self, source: str) -> Any:
@@ -119,9 +124,11 @@ class CommandGateNode(ManagedNode):
 
     def _on_estop(self, request: Any, response: Any) -> Any:
         self._gate.set_estop(request.data)
-        self._kept.save({"estop": bool(request.data)})
+        self._is_kept = self._kept.save({"estop": bool(request.data)})
         response.success = True
         response.message = "stopped until released" if request.data else "released"
+        if not self._is_kept:
+            response.message += f"; {NOT_KEPT}"
         self.get_logger().warning(f"emergency stop: {response.message}")
         self._tick()
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -36,16 +37,39 @@ class KeptState:
             raise ConfigError(f"state_dir = {folder!r}: there is no such folder")
         return cls(Path(folder) / f"{name}.json" if folder else None)
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep a state; a disk that refuses it must not stop the robot."""
+    def save(self, state: dict[str, Any]) -> bool:
+        """Keep a state; a disk that refuses it must not stop the robot.
+
+        A full disk still lets a file be written over that is there already.
+
+        Returns:
+            Whether the next life will know it. Where it will not, it knows nothing old either.
+        """
         if self._path is None:
-            return
+            return True
+        text = json.dumps(state)
         fresh = self._path.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps(state))
+            fresh.write_text(text)
             os.replace(fresh, self._path)
         except OSError:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            return self._write_over(text)
+        return True
+
+    def _write_over(self, text: str) -> bool:
+        """Write into the blocks that the old file has; a half of it is no JSON and no state."""
+        assert self._path is not None
+        try:
+            with self._path.open("r+") as file:
+                file.write(text)
+                file.truncate()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+            return False
+        return True
 
     def load(self) -> dict[str, Any] | None:
         """What was kept, or None."""

@@ -129,7 +129,13 @@ def test_the_nodes_of_this_test_are_all_of_a_vehicle() -> None:
     assert set(MAKERS) == {*ROBOT_NODES, GATE}
 
 
-@pytest.mark.parametrize("name", MAKERS)
+LIGHT = ("state_publisher", "health")
+"""The guard is that of all: these two stand for it in the short form."""
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in LIGHT else pytest.param(n, marks=pytest.mark.soak) for n in MAKERS]
+)
 def test_a_transition_that_is_not_open_is_refused_and_changes_nothing(
     graph: Any, name: str
 ) -> None:

@@ -35,7 +35,7 @@ from ilrs_robots.robots.security import read_policy
 
 pytestmark = pytest.mark.node
 SITE = "three"
-WATCHDOG_US = 2_000_000
+WATCHDOG_US = 1_000_000
 UP_S = 200.0
 
 
@@ -188,7 +188,7 @@ def test_the_check_tells_what_is_there_and_what_is_missing(
     vehicle: Vehicle, watcher: Node
 ) -> None:
     robot = vehicle.robot
-    done = CliRunner().invoke(check, [robot, "--for", "3", "--json"], standalone_mode=False)
+    done = CliRunner().invoke(check, [robot, "--for", "2", "--json"], standalone_mode=False)
     found = {f["check"]: f for f in json.loads(done.output)["findings"]}
     assert found["reachability"]["level"] == "ok"
     assert found["versions"]["level"] == "ok"

@@ -12,8 +12,10 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -29,6 +31,9 @@ MARKED = re.compile(
     r"^ *<!-- runs: (?P<when>short|soak) -->\n *```sh\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
+FENCED = re.compile(r"^ *```sh\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+RUN_ALONE = {"test", "bench", "setup", "lint", "soak", "clean", "test-compat"}
+"""What `./run` does without the program."""
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 UNLISTED = {"contributing.md", "reference/commands.md", "security.md"}
 """Made when the site is built."""
@@ -45,6 +50,51 @@ def marked(when: str) -> list[tuple[str, str]]:
     ]
 
 
+def lines_of(text: str) -> list[str]:
+    """Commands, one a line; a backslash at the end goes on in the next."""
+    return [line for line in re.sub(r"\\\n\s*", "", text).splitlines() if line.strip()]
+
+
+def documented() -> Iterator[tuple[str, list[str]]]:
+    """Page and arguments of every call of the program in a block of shell commands."""
+    for page in [*TOP, *PAGES]:
+        for block in FENCED.finditer(page.read_text(encoding="utf-8")):
+            for line in lines_of(block["text"]):
+                words = shlex.split(line, comments=True)
+                words = [w for i, w in enumerate(words) if i or "=" not in w]
+                if words[:4][:3] == ["ros2", "run", "ilrs_robots"] and words[3:4] == ["ilrs"]:
+                    words = words[3:]
+                if words and words[0] in ("./run", "ilrs") and words[1] not in RUN_ALONE:
+                    yield page.name, words[1:]
+
+
+def complaint(words: list[str]) -> str:
+    """What the program says against these arguments; empty when it takes them."""
+    command: click.Command = cli
+    context, rest = None, list(words)
+    try:
+        while isinstance(command, click.Group):
+            context = click.Context(command, parent=context, info_name=rest[0])
+            inner = command.get_command(context, rest.pop(0))
+            if inner is None:
+                return "no such command"
+            command = inner
+        if "--help" not in rest:
+            command.make_context(command.name, rest, parent=context)
+    except click.UsageError as error:
+        said = error.format_message()
+        return "" if "does not exist" in said else said
+    return ""
+
+
+def test_every_documented_call_is_one_that_the_program_takes() -> None:
+    """Parsed, not run: commands, options and values are there; files need not be."""
+    found = list(documented())
+    assert len(found) > 40
+    wrong = {f"{page}: {' '.join(words)}": complaint(words) for page, words in found}
+    assert {call: said for call, said in wrong.items() if said} == {}
+
+
 def arguments(line: str) -> list[str]:
     words = shlex.split(line, comments=True)
     assert words[0] in ("./run", "ilrs"), line
@@ -58,7 +108,7 @@ def test_commands_of_a_page_run(
     """All of a page in one folder, in their order: later ones use what earlier ones wrote."""
     monkeypatch.chdir(tmp_path)
     for where, text in marked("short"):
-        for line in text.splitlines() if where == page else ():
+        for line in lines_of(text) if where == page else ():
             done = CliRunner().invoke(cli, arguments(line), standalone_mode=False)
             assert done.exception is None, f"{line}: {done.output} {done.exception}"
             if "doctor" not in line:  # it says what this machine lacks
@@ -69,7 +119,7 @@ def test_commands_of_a_page_run(
 @pytest.mark.parametrize("page", sorted({page for page, _ in marked("soak")}))
 def test_long_commands_run(page: str, tmp_path: Path) -> None:
     (tmp_path / "test").symlink_to(REPOSITORY / "test")
-    for line in (line for at, text in marked("soak") if at == page for line in text.splitlines()):
+    for line in (line for at, text in marked("soak") if at == page for line in lines_of(text)):
         environment = {k: v for k, v in os.environ.items() if k != "ROS_DOMAIN_ID"}
         command = [*program("ilrs"), *arguments(line)]
         done = subprocess.run(
@@ -133,3 +183,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "site" / "mathematics.html").read_text(encoding="utf-8")
     assert "<math" in page
     assert "EQUATION" not in page
+    # from a folder, too: an index that needs no server, a worker that is our own
+    assert (tmp_path / "site" / "search" / "search_index.js").is_file()
+    assert "assets/iframe-worker.js" in page
+    assert "unpkg.com" not in page

@@ -234,15 +234,18 @@ def export_geotiff(path: Path, saved: SavedMap, names: tuple[str, ...] = ()) -> 
     }  # fmt: skip
 
     def write(part: Path) -> None:
-        with rasterio.open(part, "w", **profile) as data:
-            for band, name in enumerate(chosen, start=1):
-                lift = float(anchor[2, 3]) if name in HEIGHTS else 0.0
-                data.write((saved.layers[name][::-1] + np.float32(lift)), band)
-                data.set_band_description(band, name)
-                data.set_band_unit(band, saved.units.get(name, ""))
-            if place.projection is None:
-                data.update_tags(**{_LOCAL_TAG: "yes"})
-            data.update_tags(ILRS_FRAME="odom" if saved.T_map_odom is None else "map")
+        # GDAL tells nobody of a full disk when it closes a file: it writes into memory
+        with rasterio.MemoryFile() as memory:
+            with memory.open(**profile) as data:
+                for band, name in enumerate(chosen, start=1):
+                    lift = float(anchor[2, 3]) if name in HEIGHTS else 0.0
+                    data.write((saved.layers[name][::-1] + np.float32(lift)), band)
+                    data.set_band_description(band, name)
+                    data.set_band_unit(band, saved.units.get(name, ""))
+                if place.projection is None:
+                    data.update_tags(**{_LOCAL_TAG: "yes"})
+                data.update_tags(ILRS_FRAME="odom" if saved.T_map_odom is None else "map")
+            _put(part, memory.getbuffer())
 
     try:
         _whole(path, write)
@@ -267,6 +270,13 @@ def _affine(anchor: FloatArray, spec: GridSpec, place: Place) -> tuple[float, ..
     a, d = along.tolist()
     b, e = (-up).tolist()
     return a, b, float(left), d, e, float(top)
+
+
+def _put(part: Path, content: bytes | memoryview) -> None:
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _whole(path: Path, write: Callable[[Path], None]) -> None:

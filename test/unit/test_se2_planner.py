@@ -190,13 +190,19 @@ def test_a_repaired_field_is_a_new_field(seed: int) -> None:
         cost[row : row + 5, col : col + 6] = rng.choice([0.0, 0.3, 1.0], (5, 6))
         cost[30, 40] = 0.0
         factor = search.factors(cost, 2.0, 0.99)
+        before = field._factor.copy()
+        assert field.bounds_still(before, (30, 40))
+        assert not field.bounds_still(before, (31, 40))
+        still = field.bounds_still(factor, (30, 40))
         label = field.update(factor, (30, 40))
         assert field.repaired < factor.size
         fresh, _ = search.search(factor, (30, 40), None, 16)
         np.testing.assert_array_equal(label, fresh)
+        cheaper = np.isinf(before) & np.isfinite(factor) | (before > factor)
         where = (min(row, 30), max(row + 5, 31), min(col, 40), max(col + 6, 41))
         np.testing.assert_array_equal(told.update(factor, (30, 40), 0.0, where), fresh)
         assert told.repaired == field.repaired
+        assert still == (not cheaper.any())
 
 
 def test_moves_end_on_whole_headings_and_keep_their_radius() -> None:

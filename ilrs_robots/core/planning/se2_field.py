@@ -152,7 +152,7 @@ class CostToGo:
 
     Attributes:
         label: (rows + 4, cols + 4) float32, infinite where the goal cannot be reached.
-        repaired: cells that the last ``update`` filled again; all of them after a first fill.
+        repaired: cells that were filled again for the last map; all of them after a first fill.
     """
 
     def __init__(self) -> None:
@@ -203,18 +203,37 @@ class CostToGo:
         self.repaired = int(_repair(*flat, self._void))
         return self.label
 
+    def bounds_still(
+        self,
+        factor: Float32Array,
+        goal: tuple[int, int],
+        tolerance: float = 0.0,
+        box: tuple[int, int, int, int] | None = None,
+    ) -> bool:
+        """Whether ``label``, as it is, is not above the field of another map.
+
+        It is so while nothing has become cheaper; what then does for it does for the field as
+        well, and the repair may wait.
+
+        Args:
+            factor: (rows + 4, cols + 4) float32, as in ``update``.
+            goal: as there.
+            tolerance: as there.
+            box: as there.
+        """
+        if goal != self._goal or factor.shape != self._factor.shape:
+            return False
+        self.repaired = 0
+        window = _window(factor, box)
+        new, old = factor[window], self._factor[window]
+        with np.errstate(invalid="ignore"):
+            return not ((old - new > tolerance * old) | (np.isinf(old) & ~np.isinf(new))).any()
+
     def _taken_over(
         self, factor: Float32Array, tolerance: float, box: tuple[int, int, int, int] | None
     ) -> NDArray[np.int32]:
         """Take what has changed; (N,) indices of all cells whose edges that concerns."""
-        rows, cols = (n - PAD for n in factor.shape)
-        whole = (0, rows - PAD, 0, cols - PAD)
-        first_row, end_row, first_col, end_col = whole if box is None else box
-        top, left = max(first_row + PAD - _REACH, PAD), max(first_col + PAD - _REACH, PAD)
-        window = (
-            slice(top, min(end_row + PAD + _REACH, rows)),
-            slice(left, min(end_col + PAD + _REACH, cols)),
-        )
+        window = _window(factor, box)
         new, old = factor[window], self._factor[window]
         with np.errstate(invalid="ignore"):
             changed = np.abs(new - old) > tolerance * old
@@ -225,7 +244,18 @@ class CostToGo:
         side = 2 * _REACH + 1
         reached = cv2.dilate(changed.view(np.uint8), np.ones((side, side), np.uint8))
         row, col = np.nonzero(reached)
-        return ((row + top) * factor.shape[1] + col + left).astype(np.int32)
+        row, col = row + window[0].start, col + window[1].start
+        return np.asarray(row * factor.shape[1] + col, dtype=np.int32)
+
+
+def _window(factor: Float32Array, box: tuple[int, int, int, int] | None) -> tuple[slice, slice]:
+    """Rows and columns of padded (rows + 4, cols + 4) factors that a box's edges reach."""
+    rows, cols = (n - PAD for n in factor.shape)
+    first_row, end_row, first_col, end_col = box or (0, rows - PAD, 0, cols - PAD)
+    return (
+        slice(max(first_row + PAD - _REACH, PAD), min(end_row + PAD + _REACH, rows)),
+        slice(max(first_col + PAD - _REACH, PAD), min(end_col + PAD + _REACH, cols)),
+    )
 
 
 def warm_up() -> None:

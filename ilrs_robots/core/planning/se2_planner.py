@@ -3,7 +3,8 @@
 A plane cost-to-go field bounds what is left from every place; it is kept between plans and only
 repaired where the map has changed (``se2_field``). The last path is kept as long as it is free
 and nothing that the field knows has become better; otherwise poses are searched again under the
-repaired field. A replan therefore costs what has changed.
+repaired field. A replan therefore costs what has changed, and where ground has only become
+dearer and the path still keeps to the old bound, not even the repair.
 """
 
 from __future__ import annotations
@@ -95,10 +96,12 @@ class Se2Planner:
         check_ends(terrain.spec, start, wanted)
         coarse, factor = self._factor(terrain)
         target, note = self._target(factor, coarse, wanted)
-        label = self._field.update(
-            factor, cell_at(coarse, target), self.config.change_share, self._changed
-        )
-        self._changed = None
+        map_now = factor, cell_at(coarse, target), self.config.change_share, self._changed
+        if self._field.bounds_still(*map_now):
+            kept = self._keep(terrain, self._field.label, coarse, start, wanted)
+            if kept is not None:
+                return kept
+        label, self._changed = self._field.update(*map_now), None
         kept = self._keep(terrain, label, coarse, start, wanted)
         if kept is not None:
             return kept

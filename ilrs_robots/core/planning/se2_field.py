@@ -216,7 +216,7 @@ class CostToGo:
         well, and the repair may wait.
 
         Args:
-            factor: (rows + 4, cols + 4) float32, as in ``update``.
+            factor: (rows + 4, cols + 4) float32 padded factors, as ``search.factors`` gives them.
             goal: as there.
             tolerance: as there.
             box: as there.

@@ -47,7 +47,10 @@ START_S = 180.0
 @click.option("--resume", is_flag=True, help="Go on in a folder; what has ended is not run again.")
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes; 0 for one per core.")
 @click.option("--time-out", type=click.FloatRange(1.0), help="Wall seconds of one run.")
-@click.option("--dask", "address", default="", help="A dask scheduler, as tcp://host:8786.")
+@click.option(
+    "--dask", "--cluster", "address", default="",
+    help="A dask scheduler, as tcp://host:8786; pickles over the network, none by default.",
+)  # fmt: skip
 @click.option("--report/--no-report", default=True, help="Draw report.html.")
 def campaign(
     worlds: int,

@@ -104,7 +104,7 @@ class PoseMission(Mission):
         msg.estimated_time_remaining = Duration(nanoseconds=eta_ns).to_msg()
         msg.number_of_recoveries = out.recoveries
         left_m = out.distance_remaining_m
-        if not len(out.path_xy_m):
+        if not len(out.path_xy_m) and not left_m:
             left_m = float(np.linalg.norm(T_map_base[:2, 3] - self.goal_xy_m))
         msg.distance_remaining = left_m
         return msg

@@ -21,6 +21,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.types import FloatArray, VelocityCommand
 from ilrs_robots.nodes import convert, missions, qos
+from ilrs_robots.nodes.far_route import FarRoute
 from ilrs_robots.nodes.goal_pose import MAX_AHEAD_NS, in_map, lies_ahead
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED, Mission
@@ -101,6 +102,7 @@ class NavigationNode(ManagedNode):
         self._step = NavigationStep(model, prior, cfg, self.robot)
         self._slip = SlipWatch(self, self._step, self._listener.tree)
         self._home = WalkHome(self, model, site, prior)
+        self._far = FarRoute(self, model, site, self._step.navigator, self._home)
         self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
         self._output: NavigatorOutput | None = None
         self._command = self.publisher(TwistStamped, "cmd_vel_nav", qos.COMMAND)
@@ -126,7 +128,7 @@ class NavigationNode(ManagedNode):
         values: dict[str, object] = {"state": out.state.value}
         values["distance_remaining_m"] = out.distance_remaining_m
         level, sentence, own = self._home.health()
-        values |= self._slip.values() | own
+        values |= self._slip.values() | own | self._far.goal.values()
         if level != OK:
             return level, sentence, values
         if self._step.navigator.held:
@@ -169,6 +171,7 @@ class NavigationNode(ManagedNode):
             self._control_ns = self._feedback_ns = self._plan_ns = _NEVER_NS
             self._step.forget()
             self._home.begin()
+            self._far.begin()
         if now_ns - self._control_ns < CONTROL_PERIOD_NS:
             return
         try:
@@ -198,9 +201,9 @@ class NavigationNode(ManagedNode):
             if mission.waits_since_ns is not None:
                 self._aim()
         self._slip.look(now_ns)
-        out = self._step.step(now_ns, T_map_base, msg.twist.twist.linear.x)
-        self._output = out
         at = (float(T_map_base[0, 3]), float(T_map_base[1, 3]))
+        self._far.step(now_ns, at)
+        out = self._output = self._step.step(now_ns, T_map_base, msg.twist.twist.linear.x)
         no_way_home = self._home.look(now_ns, at, out)
         if no_way_home and self._mission is not None:
             self._send(now_ns, 0.0, 0.0)
@@ -212,7 +215,8 @@ class NavigationNode(ManagedNode):
             self._plan_ns = now_ns
             z_m = float(T_map_base[2, 3])
             self._plan.publish(convert.path_message(out.path_xy_m, z_m, MAP_FRAME, now_ns))
-        self._report(now_ns, T_map_base, out)
+        self._output = self._far.told(now_ns, at, out)
+        self._report(now_ns, T_map_base, self._output)
         self.latency.add(perf_counter() - begin)
 
     def _send(self, stamp_ns: int, v: float, w: float) -> None:
@@ -307,7 +311,9 @@ class NavigationNode(ManagedNode):
         T_map_goal = in_map(self._listener.tree, pose)
         x, y = (float(v) for v in T_map_goal[:2, 3])
         self._home.hurry()
-        self._step.navigator.set_goal(x, y, se3.yaw_of(se3.split_transform(T_map_goal)[1]))
+        yaw = se3.yaw_of(se3.split_transform(T_map_goal)[1])
+        self._step.navigator.set_goal(x, y, yaw)
+        self._far.goal.aim(x, y, yaw)
         self.get_logger().info(f"goal ({x:.1f}, {y:.1f}) m in map")
         return np.array([x, y])
 
@@ -333,7 +339,9 @@ class NavigationNode(ManagedNode):
         mission, self._mission = self._mission, None
         if mission is None:
             return
-        if how == "canceled" or code in (PREEMPTED, INVALID_GOAL):
+        far = self._far.goal.under_way
+        self._far.goal.drop()
+        if far or how == "canceled" or code in (PREEMPTED, INVALID_GOAL):
             self._step.navigator.cancel()
         if how == "abort":
             self.get_logger().error(f"goal aborted: {sentence}")

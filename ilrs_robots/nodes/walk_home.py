@@ -69,6 +69,11 @@ class WalkHome:
             hours = kept["seconds"] / 3600.0
             self._node.get_logger().warning(f"restarted: the suits had {hours:.1f} h left")
 
+    @property
+    def aboard(self) -> bool:
+        """Whether people are on board who must be able to walk home."""
+        return self._step is not None and self._step.settings.aboard
+
     def begin(self) -> None:
         """A simulation was reset."""
         self.word = None

@@ -161,6 +161,22 @@ def test_one_failing_run_never_loses_the_others_and_only_it_is_made_again(tmp_pa
     assert after[6].digest != runs[6].digest
 
 
+def test_a_real_dask_cluster_makes_the_runs_and_loses_none_with_one(tmp_path, module):
+    """A scheduler and a worker of their own on this machine; one run kills its process."""
+    distributed = pytest.importorskip("distributed", reason="the extra [cluster] is not there")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
+    ) as cluster:
+        folder = Campaign(tmp_path / "out", CONFIG)
+        with workers(0, cluster.scheduler_address) as executor:
+            folder.run([1, 2, 4, 6], executor, 60.0, module=module)
+    runs = {run.seed: run for run in folder.results()}
+    assert {s for s, run in runs.items() if run.outcome == word.REACHED} == {1, 6}
+    assert runs[2].reason.startswith("ended by signal 11")
+    assert runs[4].reason == "ended with code 7: no such thing"
+    assert runs[1].digest != runs[6].digest, "each in a process of its own"
+
+
 def test_a_folder_of_another_campaign_is_refused(tmp_path):
     Campaign(tmp_path / "out", CONFIG)
     with pytest.raises(ConfigError, match="go on with --resume"):
@@ -230,6 +246,7 @@ def test_the_figures_say_what_is_wrong():
     assert (made.unsolved, made.truly_refused, made.beyond, made.tight) == (3, 1, 1, 1)
     assert (made.tipped, made.touched, made.broken) == (1, 1, 1)
     assert made.ratio_median == pytest.approx(1.1)
+    assert (made.ratio_p95, made.ratio_worst) == (pytest.approx(1.31), pytest.approx(4.0 / 3.0))
     assert made.within == pytest.approx(2.0 / 3.0)
     said = " / ".join(made.shortfalls)
     for words in (

@@ -182,17 +182,27 @@ def test_a_repaired_field_is_a_new_field(seed: int) -> None:
     cost = rng.random((60, 70)).astype(np.float32) * 0.8
     cost[rng.random(cost.shape) < 0.15] = 1.0
     cost[30, 40] = 0.0
-    field = CostToGo()
-    field.update(search.factors(cost, 2.0, 0.99), (30, 40))
+    field, told = CostToGo(), CostToGo()
+    for made in (field, told):
+        made.update(search.factors(cost, 2.0, 0.99), (30, 40))
     for _ in range(6):
         row, col = rng.integers(0, 55, 2)
         cost[row : row + 5, col : col + 6] = rng.choice([0.0, 0.3, 1.0], (5, 6))
         cost[30, 40] = 0.0
         factor = search.factors(cost, 2.0, 0.99)
+        before = field._factor.copy()
+        assert field.bounds_still(before, (30, 40))
+        assert not field.bounds_still(before, (31, 40))
+        still = field.bounds_still(factor, (30, 40))
         label = field.update(factor, (30, 40))
         assert field.repaired < factor.size
         fresh, _ = search.search(factor, (30, 40), None, 16)
         np.testing.assert_array_equal(label, fresh)
+        cheaper = np.isinf(before) & np.isfinite(factor) | (before > factor)
+        where = (min(row, 30), max(row + 5, 31), min(col, 40), max(col + 6, 41))
+        np.testing.assert_array_equal(told.update(factor, (30, 40), 0.0, where), fresh)
+        assert told.repaired == field.repaired
+        assert still == (not cheaper.any())
 
 
 def test_moves_end_on_whole_headings_and_keep_their_radius() -> None:

@@ -43,6 +43,7 @@ class NavigatorError(IntEnum):
     NO_LINK = 9102
     TRAPPED = 9103
     NO_WAY_HOME = 9104
+    NO_ROUTE = 9105
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,11 @@ class RouteExecutive:
         """The route in force."""
         return None if self._plan is None else self._plan.answer
 
+    @property
+    def progress(self) -> RouteProgress | None:
+        """How far along the route in force the vehicle is."""
+        return self._plan
+
     def update(
         self, now_s: float, xy_m: tuple[float, float], energy_wh: float,
         light: float | None = None,
@@ -157,7 +162,9 @@ class RouteExecutive:
         if self._plan is not None:
             self._pace = self._pace_of(self._plan, now_s, xy_m)
         keep_outs = tuple(self._closed)
-        self.request = RouteRequest(xy_m, self._goal, now_s, energy_wh, keep_outs, self._pace, why)
+        self.request = RouteRequest(
+            xy_m, self._goal, now_s, energy_wh, keep_outs, self._pace, why, blocked
+        )
 
     def _pace_of(self, plan: RouteProgress, now_s: float, xy_m: tuple[float, float]) -> float:
         """Speed over that of a plan without any pace; what hardly began says nothing."""
@@ -194,7 +201,7 @@ class RouteExecutive:
         yaw = self._yaw if last else None
         if plan.via == leg.last and stop:
             yaw = stop[0].park_yaw_rad
-        return Directive(RouteState.DRIVING, goal, yaw)
+        return Directive(RouteState.DRIVING, goal, yaw, through=plan.via != leg.last)
 
     def _differs(
         self, plan: RouteProgress, now_s: float, xy_m: tuple[float, float], energy_wh: float,

@@ -88,6 +88,7 @@ class Directive:
         yaw_rad: heading there or while standing, in map, or None for any.
         until_s: mission time until which it stands, or None.
         sentence: for people.
+        through: the drive goes on behind the goal: it may be passed without stopping.
     """
 
     state: RouteState
@@ -95,3 +96,4 @@ class Directive:
     yaw_rad: float | None = None
     until_s: float | None = None
     sentence: str = ""
+    through: bool = False

@@ -74,6 +74,17 @@ class RouteProgress:
         light = float(np.interp(time_s, track.time_s, track.light))
         return time_s, energy, light
 
+    def left(self, now_s: float, xy_m: tuple[float, float]) -> tuple[float, float]:
+        """Way and time to the end of the route: metres and seconds, as planned."""
+        leg = self.current
+        if leg is None:
+            return 0.0, 0.0
+        along_m = self.way_m[leg.first]
+        if leg.kind == DRIVE:
+            along_m = self._share(leg, xy_m)
+        left_s = float(self.answer.track.time_s[-1]) - self.planned(now_s, xy_m)[0]
+        return float(self.way_m[-1] - along_m), max(left_s, 0.0)
+
     def _share(self, leg: RouteLeg, xy_m: tuple[float, float]) -> float:
         """Way along the track up to the point of the present hop that is nearest."""
         first = min(max(self.done, leg.first), leg.last - 1)

@@ -152,7 +152,7 @@ class CostToGo:
 
     Attributes:
         label: (rows + 4, cols + 4) float32, infinite where the goal cannot be reached.
-        repaired: cells that the last ``update`` filled again; all of them after a first fill.
+        repaired: cells that were filled again for the last map; all of them after a first fill.
     """
 
     def __init__(self) -> None:
@@ -169,7 +169,11 @@ class CostToGo:
         self._goal = None
 
     def update(
-        self, factor: Float32Array, goal: tuple[int, int], tolerance: float = 0.0
+        self,
+        factor: Float32Array,
+        goal: tuple[int, int],
+        tolerance: float = 0.0,
+        box: tuple[int, int, int, int] | None = None,
     ) -> Float32Array:
         """The field for a map; what is left of the last one is used where it can be.
 
@@ -177,6 +181,8 @@ class CostToGo:
             factor: (rows + 4, cols + 4) float32 padded factors, as ``search.factors`` gives them.
             goal: row, col (unpadded).
             tolerance: share by which a factor may change without being taken over.
+            box: first and end row and column (unpadded) outside of which nothing has changed since
+                the last call; None where nobody knows.
 
         Returns:
             ``label``.
@@ -187,24 +193,69 @@ class CostToGo:
             self._void = np.zeros(factor.size, np.bool_)
             self.repaired = factor.size
             return self.label
-        old = self._factor
-        with np.errstate(invalid="ignore"):
-            changed = np.abs(factor - old) > tolerance * old
-        changed |= np.isinf(factor) != np.isinf(old)
         self.repaired = 0
-        if not changed.any():
+        where = self._taken_over(factor, tolerance, box)
+        if len(where) == 0:
             return self.label
-        np.copyto(old, factor, where=changed)
-        side = 2 * _REACH + 1
-        reached = cv2.dilate(changed.view(np.uint8), np.ones((side, side), np.uint8))
-        inside = np.zeros_like(reached)
-        inside[PAD:-PAD, PAD:-PAD] = reached[PAD:-PAD, PAD:-PAD]
-        width = factor.shape[1]
-        where = np.flatnonzero(inside).astype(np.int32)
+        old, width = self._factor, factor.shape[1]
         first = (goal[0] + PAD) * width + goal[1] + PAD
         flat = old.ravel(), width, where, first, STEPS, self.label.ravel(), self._came.ravel()
         self.repaired = int(_repair(*flat, self._void))
         return self.label
+
+    def bounds_still(
+        self,
+        factor: Float32Array,
+        goal: tuple[int, int],
+        tolerance: float = 0.0,
+        box: tuple[int, int, int, int] | None = None,
+    ) -> bool:
+        """Whether ``label``, as it is, is not above the field of another map.
+
+        It is so while nothing has become cheaper; what then does for it does for the field as
+        well, and the repair may wait.
+
+        Args:
+            factor: (rows + 4, cols + 4) float32 padded factors, as ``search.factors`` gives them.
+            goal: as there.
+            tolerance: as there.
+            box: as there.
+        """
+        if goal != self._goal or factor.shape != self._factor.shape:
+            return False
+        self.repaired = 0
+        window = _window(factor, box)
+        new, old = factor[window], self._factor[window]
+        with np.errstate(invalid="ignore"):
+            return not ((old - new > tolerance * old) | (np.isinf(old) & ~np.isinf(new))).any()
+
+    def _taken_over(
+        self, factor: Float32Array, tolerance: float, box: tuple[int, int, int, int] | None
+    ) -> NDArray[np.int32]:
+        """Take what has changed; (N,) indices of all cells whose edges that concerns."""
+        window = _window(factor, box)
+        new, old = factor[window], self._factor[window]
+        with np.errstate(invalid="ignore"):
+            changed = np.abs(new - old) > tolerance * old
+        changed |= np.isinf(new) != np.isinf(old)
+        if not changed.any():
+            return np.zeros(0, np.int32)
+        np.copyto(old, new, where=changed)
+        side = 2 * _REACH + 1
+        reached = cv2.dilate(changed.view(np.uint8), np.ones((side, side), np.uint8))
+        row, col = np.nonzero(reached)
+        row, col = row + window[0].start, col + window[1].start
+        return np.asarray(row * factor.shape[1] + col, dtype=np.int32)
+
+
+def _window(factor: Float32Array, box: tuple[int, int, int, int] | None) -> tuple[slice, slice]:
+    """Rows and columns of padded (rows + 4, cols + 4) factors that a box's edges reach."""
+    rows, cols = (n - PAD for n in factor.shape)
+    first_row, end_row, first_col, end_col = box or (0, rows - PAD, 0, cols - PAD)
+    return (
+        slice(max(first_row + PAD - _REACH, PAD), min(end_row + PAD + _REACH, rows)),
+        slice(max(first_col + PAD - _REACH, PAD), min(end_col + PAD + _REACH, cols)),
+    )
 
 
 def warm_up() -> None:

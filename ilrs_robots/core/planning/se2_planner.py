@@ -3,7 +3,8 @@
 A plane cost-to-go field bounds what is left from every place; it is kept between plans and only
 repaired where the map has changed (``se2_field``). The last path is kept as long as it is free
 and nothing that the field knows has become better; otherwise poses are searched again under the
-repaired field. A replan therefore costs what has changed.
+repaired field. A replan therefore costs what has changed, and where ground has only become
+dearer and the path still keeps to the old bound, not even the repair.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
 __all__ = ["Se2Config", "Se2Path", "Se2Planner", "warm_up"]
 
 _BESIDE_M = 0.4
+Box = tuple[int, int, int, int]
 _TURNED_RAD = 0.35
 
 
@@ -60,6 +62,7 @@ class Se2Planner:
         self._spec: GridSpec | None = None
         self._coarse = GridSpec(0.0, 0.0, 1.0, 0, 0)
         self._layers, self._factors = (nothing, nothing), nothing
+        self._changed: Box | None = None
         self._last: LastPlan | None = None
 
     @property
@@ -93,7 +96,12 @@ class Se2Planner:
         check_ends(terrain.spec, start, wanted)
         coarse, factor = self._factor(terrain)
         target, note = self._target(factor, coarse, wanted)
-        label = self._field.update(factor, cell_at(coarse, target), self.config.change_share)
+        map_now = factor, cell_at(coarse, target), self.config.change_share, self._changed
+        if self._field.bounds_still(*map_now):
+            kept = self._keep(terrain, self._field.label, coarse, start, wanted)
+            if kept is not None:
+                return kept
+        label, self._changed = self._field.update(*map_now), None
         kept = self._keep(terrain, label, coarse, start, wanted)
         if kept is not None:
             return kept
@@ -127,6 +135,8 @@ class Se2Planner:
             layers = table.cost, table.clearance
             radius = self.discs.radius
             se2_grid.fill(*layers, by, self._table, radius, box, self._factors)
+        here = box[0] // by, -(-box[1] // by), box[2] // by, -(-box[3] // by)
+        self._changed = _joined(self._changed, here)
         return self._coarse, self._factors
 
     def _target(self, factor: Float32Array, coarse: GridSpec, goal: Pose) -> tuple[Pose, str]:
@@ -272,6 +282,15 @@ class Se2Planner:
             parts.append(np.column_stack((x, y, yaw + local[:, 2])))
             back.append(np.full(len(local), bool(local[-1, 0] < -1e-9)))
         return np.concatenate(parts), np.concatenate(back)
+
+
+def _joined(a: Box | None, b: Box) -> Box:
+    """The least box around two, each first and end row and column; an empty one has no place."""
+    if a is None or a[0] >= a[1]:
+        return b
+    if b[0] >= b[1]:
+        return a
+    return min(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), max(a[3], b[3])
 
 
 def warm_up() -> None:

@@ -17,7 +17,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 FROM_ROOT = {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
 """Pages of the root and their names in the site."""
-OPTIONAL = {"Explanation": {"Hops": "hopper.md", "Missions": "missions.md"}}
+OPTIONAL = {"Explanation": {"Hops": "hopper.md"}}
 """Pages that join the order of their group once they exist."""
 API = ("core", "robots")
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[^)\s]+)\)")

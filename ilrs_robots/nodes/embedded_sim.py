@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import TwistStamped, Vector3Stamped
+from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
@@ -23,19 +23,17 @@ from ilrs_robots.core.types import (
     Cloud,
     ImuSample,
     JointSample,
-    SunSample,
     TankSample,
     VelocityCommand,
 )
 from ilrs_robots.nodes import convert, qos
-from ilrs_robots.nodes.far_senses import range_message, sun_message
 from ilrs_robots.nodes.hop_convert import altimeter_message, pressure_message
 from ilrs_robots.nodes.kept_state import KeptState
+from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.robots.model import HopperModel, RobotModel, RoverModel
 from ilrs_robots.robots.site import SiteConfig, load_site
 from ilrs_robots.robots.steps import MAP_FRAME, base_frame
-from ilrs_robots.sim.marks import MarkSensors
 from ilrs_robots.sim.world import ACTUATOR_TIMEOUT_S, EmbeddedWorld, SimRobot
 
 MAX_AHEAD_NS = 100_000_000
@@ -43,9 +41,6 @@ MAX_AHEAD_NS = 100_000_000
 SILENT_AFTER_S = 1.0
 """A vehicle that says nothing for so long (wall time) is no longer waited for."""
 TRUTH_PERIOD_NS = 100_000_000
-MARKS_PERIOD_NS = 100_000_000
-_MARKS = 77
-"""Generator of the noise of Sun and ranges."""
 CLOCK_PERIOD_NS = 40_000_000
 """Every node of every vehicle takes each tick of the clock: half the exchange rate will do."""
 KEEP_PERIOD_NS = 200_000_000
@@ -62,8 +57,7 @@ class _Vehicle:
     attitude: Any
     points: Any
     truth: Any
-    sun: Any
-    ranges: Any
+    marks: MarkPublisher
     altimeter: Any = None
     tank: Any = None
     drives: bool = True
@@ -71,8 +65,6 @@ class _Vehicle:
     heard_s: float = 0.0
     silent: bool = False
     truth_ns: int = -TRUTH_PERIOD_NS
-    marks: MarkSensors | None = None
-    marks_ns: int = -TRUTH_PERIOD_NS
 
 
 class EmbeddedSimNode(Node):  # type: ignore[misc]
@@ -98,11 +90,10 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         self.world = EmbeddedWorld(terrain.surface, robots, seed)
         self._clock_out = self.create_publisher(Clock, "/clock", qos.STATE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STATE)
-        self.vehicles = {name: self._vehicle(name, model) for name, model in models.items()}
-        for index, vehicle in enumerate(self.vehicles.values()):
-            vehicle.marks = MarkSensors(
-                site, terrain.surface, terrain.prior, vehicle.model, [seed, _MARKS, index]
-            )
+        self.vehicles = {}
+        for index, (name, model) in enumerate(models.items()):
+            marks = MarkPublisher(self, name, model, site, terrain, (seed, index))
+            self.vehicles[name] = self._vehicle(name, model, marks)
         self._start_wall_s: float | None = None
         self._clock_ns = -CLOCK_PERIOD_NS
         self._diagnosed_s = 0.0
@@ -138,7 +129,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         """ROS time: the world's own and what was before a restart."""
         return self.world.time_ns + self._offset_ns
 
-    def _vehicle(self, name: str, model: RobotModel) -> _Vehicle:
+    def _vehicle(self, name: str, model: RobotModel, marks: MarkPublisher) -> _Vehicle:
         vehicle = _Vehicle(
             name,
             model,
@@ -147,8 +138,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             attitude=self.create_publisher(Imu, f"/{name}/star_tracker/attitude", qos.STATE),
             points=self.create_publisher(PointCloud2, f"/{name}/lidar/points", qos.SENSOR),
             truth=self.create_publisher(Odometry, f"/{name}/truth/odom", qos.STATE),
-            sun=self.create_publisher(Vector3Stamped, f"/{name}/sun_sensor/direction", qos.STATE),
-            ranges=self.create_publisher(Range, f"/{name}/beacons/range", qos.STATE),
+            marks=marks,
             drives=isinstance(model, RoverModel),
         )
         if isinstance(model, HopperModel):
@@ -257,7 +247,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 payload = replace(payload, stamp_ns=payload.stamp_ns + self._offset_ns)
             self._publish(self.vehicles[event.robot], payload)
         for vehicle in self.vehicles.values():
-            self._publish_marks(vehicle, time_ns)
+            vehicle.marks.tell(self.world.truth(vehicle.name), time_ns)
             if time_ns - vehicle.truth_ns >= TRUTH_PERIOD_NS:
                 vehicle.truth_ns = time_ns
                 truth = replace(self.world.truth(vehicle.name), stamp_ns=time_ns)
@@ -268,21 +258,6 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             self._keep()
         if time.monotonic() - self._diagnosed_s >= 1.0:
             self._diagnose(time_ns)
-
-    def _publish_marks(self, vehicle: _Vehicle, time_ns: int) -> None:
-        """Sun and distances, by ROS time: the Sun goes on where the world was restarted."""
-        model = vehicle.model
-        if vehicle.marks is None or (model.sun_sensor is None and model.ranging is None):
-            return
-        if time_ns - vehicle.marks_ns < MARKS_PERIOD_NS:
-            return
-        vehicle.marks_ns = time_ns
-        truth = replace(self.world.truth(vehicle.name), stamp_ns=time_ns)
-        for sample in vehicle.marks.sense(truth):
-            if isinstance(sample, SunSample):
-                vehicle.sun.publish(sun_message(sample, base_frame(vehicle.name)))
-            elif model.ranging is not None:
-                vehicle.ranges.publish(range_message(sample, model.ranging.reach_m))
 
     def _publish(self, vehicle: _Vehicle, payload: object) -> None:
         name, model = vehicle.name, vehicle.model

@@ -32,7 +32,6 @@ MARKED = re.compile(
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 UNLISTED = {"contributing.md", "reference/commands.md", "security.md"}
 """Made when the site is built."""
-OPTIONAL = {"hopper.md"}
 
 
 def marked(when: str) -> list[tuple[str, str]]:
@@ -112,7 +111,7 @@ def nav_pages(entry: object) -> set[str]:
 def test_every_page_has_its_place_in_the_site() -> None:
     nav = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
     there = {str(page.relative_to(DOCS)) for page in PAGES}
-    there -= {name for name in there if name.startswith("adr/")} | OPTIONAL
+    there -= {name for name in there if name.startswith("adr/")}
     assert nav_pages(nav) - UNLISTED == there
 
 

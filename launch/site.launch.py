@@ -54,6 +54,14 @@ def generate_launch_description() -> LaunchDescription:
                 description="Names from the site file, separated by commas; empty for all.",
             ),
             DeclareLaunchArgument(
+                "mission",
+                default_value="",
+                description=(
+                    "A name from config/missions, or the path of a mission file; its vehicles "
+                    "run unless robots names others. Empty for none."
+                ),
+            ),
+            DeclareLaunchArgument(
                 "headless",
                 default_value="false",
                 choices=YES_NO,

@@ -17,8 +17,6 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 FROM_ROOT = {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
 """Pages of the root and their names in the site."""
-OPTIONAL = {"Explanation": {"Missions": "missions.md"}}
-"""Pages that join the order of their group once they exist."""
 API = ("core", "robots")
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[^)\s]+)\)")
 EQUATION = re.compile(r"^\$\$\n(.+?)\n\$\$$", re.MULTILINE | re.DOTALL)
@@ -28,11 +26,9 @@ INLINE = re.compile(r"(?<![\\$\w`])\$([^$\n`]+?)\$(?![\w$])")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Complete the order: decisions, code, pages that may exist."""
+    """Complete the order: decisions, code."""
     docs = Path(config.docs_dir)
     groups = {name: pages for entry in config.nav or [] for name, pages in entry.items()}
-    for group, pages in OPTIONAL.items():
-        groups[group] += [{name: page} for name, page in pages.items() if (docs / page).is_file()]
     decisions = sorted(f"adr/{path.name}" for path in (docs / "adr").glob("*.md"))
     groups["Explanation"].append({"Decisions": decisions})
     groups["Reference"].append({"Code": [{name: page} for name, page in _api_pages()]})

@@ -31,9 +31,12 @@ from ilrs_robots.robots.assembly import (
     robot_processes,
     site_processes,
 )
+from ilrs_robots.robots.mission_assembly import mission_process, mission_robots
+from ilrs_robots.robots.mission_checks import load_mission
+from ilrs_robots.robots.mission_file import read_mission
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE, profile_names
-from ilrs_robots.robots.site import SiteConfig, load_site
+from ilrs_robots.robots.site import SiteConfig, load_prior, load_site
 from ilrs_robots.robots.tools import ToolSpec
 
 LEVELS: Final = ("debug", "info", "warn", "error", "fatal")
@@ -83,7 +86,7 @@ def site_plan(
     use_sim_time = args.choice("use_sim_time", ("auto", "true", "false"))
     simulated = simulator != "none" if use_sim_time == "auto" else use_sim_time == "true"
     site, name, seed = _site(args)
-    robots = chosen_robots(site, args.names("robots"))
+    robots = chosen_robots(site, args.names("robots") or _of_mission(args))
     others, remarks = programs_around(args, site, robots, folder, machine, simulated=simulated)
     if simulator == "gazebo":
         others = [*gazebo_programs(args, site, name, robots, folder, machine, progress), *others]
@@ -102,6 +105,11 @@ def site_plan(
         autostart=args.flag("autostart"),
         state_publisher=not foreign_state_publisher(machine),
     )
+    if mission := args.text("mission"):
+        loaded = load_mission(mission, *load_prior(name, seed=seed))
+        robots = mission_robots(loaded, site, robots)
+        told = (mission, name, seed, robots)
+        ours.append(mission_process(*told, use_sim_time=simulated, state_dir=_state(folder)))
     return _plan(args, [*ours, *others], remarks, folder, machine)
 
 
@@ -218,6 +226,12 @@ def _site(args: Arguments) -> tuple[SiteConfig, str, int]:
         name = str(Path(name).expanduser().absolute())
     site, _terrain = load_site(name, seed=args.optional_int("seed", low=0))
     return site, name, site.terrain.seed
+
+
+def _of_mission(args: Arguments) -> tuple[str, ...]:
+    """Vehicles that the mission has tasks for; none where there is no mission."""
+    mission = args.text("mission")
+    return tuple(read_mission(mission).mission.vehicles) if mission else ()
 
 
 def _state(folder: Path) -> Path:

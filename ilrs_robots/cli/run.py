@@ -21,6 +21,7 @@ from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
 from ilrs_robots.cli.terminal import console, goal_progress, log_lines
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, site_processes
+from ilrs_robots.robots.mission_assembly import mission_process
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
 
@@ -44,6 +45,8 @@ class SimRequest:
     record: Path | None
     network: bool = False
     record_profile: str = DEFAULT_PROFILE
+    robots: tuple[str, ...] = ()
+    mission: str = ""
 
     def load(self) -> tuple[SiteConfig, SiteTerrain]:
         """Site and terrain."""
@@ -67,25 +70,46 @@ def run_over_dds(request: SimRequest, log: Path | None = None) -> GoalOutcome | 
     site, _terrain = request.load()
     goal = request.goal(site)
     check_room(request.record)
+    ended: list[Ended] = []
+    with running(request, site, (request.robot,), log, ended) as (supervisor, stop):
+        if goal is None:
+            outcome = _wait(supervisor, stop, request.duration_s)
+        else:
+            outcome = _drive(supervisor, stop, request, goal)
+    check_bag(ended, request.record)
+    return outcome
+
+
+@contextlib.contextmanager
+def running(
+    request: SimRequest,
+    site: SiteConfig,
+    robots: tuple[str, ...],
+    log: Path | None,
+    ended: list[Ended],
+) -> Iterator[tuple[Supervisor, Stop]]:
+    """The processes of a run in a domain of its own, up, until the end of the context.
+
+    Args:
+        request: what the user asked for.
+        site: its site.
+        robots: vehicles that run.
+        log: file for all that the processes say; None: the terminal.
+        ended: gets how each process ended.
+    """
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         say = stack.enter_context(log_lines(log))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilrs-")))
         domain = stack.enter_context(own_domain(os.environ))
         stack.callback(lambda: remove_dead(ports_of(domain)))
-        specs = _processes(request, site, folder)
+        specs = _processes(request, site, robots, folder)
         stack.enter_context(dds_of_run(domain, len(specs) + 1, folder, request.network))
-        ended: list[Ended] = []
         with supervised(specs, folder, say, stop, ended) as supervisor:
             supervisor.start(lambda: not stop.is_set())
             if not stop.is_set():
                 console.print(f"up: {', '.join(s.name for s in specs)} ({VARIABLE}={domain})")
-            if goal is None:
-                outcome = _wait(supervisor, stop, request.duration_s)
-            else:
-                outcome = _drive(supervisor, stop, request, goal)
-    check_bag(ended, request.record)
-    return outcome
+            yield supervisor, stop
 
 
 def check_room(record: Path | None) -> None:
@@ -128,19 +152,25 @@ def bag_parts(record: Path) -> list[Path]:
     )
 
 
-def _processes(request: SimRequest, site: SiteConfig, folder: Path) -> list[ProcessSpec]:
+def _processes(
+    request: SimRequest, site: SiteConfig, robots: tuple[str, ...], folder: Path
+) -> list[ProcessSpec]:
     state = folder / "state"
     state.mkdir()
-    return site_processes(
+    specs = site_processes(
         site,
         request.site,
         site.terrain.seed,
-        robots=(request.robot,),
+        robots=robots,
         rtf=request.rtf,
         record=request.record,
         record_profile=request.record_profile,
         state_dir=state,
     )
+    if request.mission:
+        told = (request.mission, request.site, site.terrain.seed, robots)
+        specs.append(mission_process(*told, use_sim_time=True, state_dir=state))
+    return specs
 
 
 @contextlib.contextmanager

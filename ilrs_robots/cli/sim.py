@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from ilrs_robots.cli.mission import run_mission, show_mission, site_of_mission
 from ilrs_robots.cli.run import SimRequest, run_over_dds
 from ilrs_robots.cli.terminal import console, goal_progress
 from ilrs_robots.core.errors import ConfigError
@@ -57,7 +60,13 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--network", is_flag=True, help="Let DDS leave this machine (default: loopback).")
 @click.option("--headless/--no-headless", default=True, help="No window is ever opened yet.")
 @click.option("--lockstep", is_flag=True, help="One process, no DDS, deterministic.")
+@click.option("--mission", help="Name from config/missions or file; ends when it is over.")
+@click.option(
+    "--robots", default="", metavar="A,B", help="With --mission: vehicles [default: its own]."
+)
+@click.pass_context
 def sim(
+    context: click.Context,
     site: str,
     robot: str,
     seed: int | None,
@@ -69,9 +78,19 @@ def sim(
     network: bool,
     headless: bool,
     lockstep: bool,
+    mission: str | None,
+    robots: str,
 ) -> int:
-    """Run a site's robot in the embedded simulator, with a goal or waiting for one."""
+    """Run a site's robot in the embedded simulator, with a goal or waiting for one.
+
+    With --mission, the vehicles of a mission: the site is the mission's own and time is unlimited
+    unless --site and --duration say otherwise.
+    """
     del headless
+    if mission:
+        return sim_mission(_mission_request(context))
+    if robots:
+        raise ConfigError("--robots goes with --mission; --robot names the vehicle of a goal")
     request = SimRequest(site, robot, seed, goal, duration, rtf, record, network, record_profile)
     if lockstep:
         if record is not None:
@@ -87,6 +106,44 @@ def sim(
         return 0
     console.print(f"goal {outcome.status} {outcome.message}".rstrip())
     return 0 if outcome.succeeded else 1
+
+
+def _mission_request(context: click.Context) -> SimRequest:
+    """What ``--mission`` asks for.
+
+    Raises:
+        ConfigError: with an option that does not go with it.
+    """
+    said, source = context.params, context.get_parameter_source
+    given = {name for name in said if source(name) != ParameterSource.DEFAULT}
+    wrong = sorted(given & {"goal", "robot", "lockstep"})
+    if wrong:
+        raise ConfigError(
+            f"--mission runs over DDS and sends its own goals: leave out --{wrong[0]}"
+        )
+    return SimRequest(
+        said["site"] if "site" in given else site_of_mission(said["mission"]),
+        robot="",
+        seed=said["seed"],
+        goal_xy_m=None,
+        duration_s=said["duration"] if "duration" in given else math.inf,
+        rtf=said["rtf"],
+        record=said["record"],
+        network=said["network"],
+        record_profile=said["record_profile"],
+        robots=tuple(part.strip() for part in said["robots"].split(",") if part.strip()),
+        mission=said["mission"],
+    )
+
+
+def sim_mission(request: SimRequest) -> int:
+    """Run a mission and say how it went: 0 when every task is done."""
+    progress = run_mission(request)
+    if progress is None:
+        return 0
+    show_mission(progress)
+    console.print(f"mission {progress.name}: {progress.summary}")
+    return 0 if progress.succeeded else 1
 
 
 def run_lockstep(request: SimRequest) -> LockstepResult:

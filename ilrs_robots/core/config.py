@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.yaml_source import Source
 
 T = TypeVar("T")
 
@@ -167,7 +168,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
     Args:
         cls: a dataclass whose fields are scalars, strings, tuples, mappings or dataclasses.
         mapping: keys are field names.
-        where: file for messages.
+        where: file for messages; a ``Source`` names the line as well.
 
     Raises:
         ConfigError: unknown key, missing key, wrong type, value out of range; the message names
@@ -177,7 +178,13 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
 
 
 def _at(where: str, key: str) -> str:
+    if isinstance(where, Source):
+        return f"{where.place(key)}: {where.path(key)}"
     return f"{where}: {key}" if key else where
+
+
+def _place(where: str, key: str) -> str:
+    return where.place(key) if isinstance(where, Source) else where
 
 
 def _build(cls: type[T], mapping: Any, where: str, key: str) -> T:
@@ -190,7 +197,8 @@ def _build(cls: type[T], mapping: Any, where: str, key: str) -> T:
     unknown = sorted(str(name) for name in mapping if name not in known)
     if unknown:
         raise ConfigError(
-            f"{where}: unknown key {prefix + unknown[0]!r}; known keys are "
+            f"{_place(where, prefix + unknown[0])}: unknown key {prefix + unknown[0]!r}; "
+            "known keys are "
             f"{', '.join(sorted(known))}"
         )
     hints = get_type_hints(cls)
@@ -202,7 +210,7 @@ def _build(cls: type[T], mapping: Any, where: str, key: str) -> T:
             if spec is not None:
                 _check_value(_at(where, prefix + name), values[name], spec)
         elif item.default is MISSING and item.default_factory is MISSING:
-            raise ConfigError(f"{where}: key {prefix + name!r} is missing")
+            raise ConfigError(f"{_place(where, key)}: key {prefix + name!r} is missing")
     try:
         return cls(**values)
     except ConfigError as error:

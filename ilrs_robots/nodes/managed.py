@@ -41,8 +41,8 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
     later: tuple[str, ...] = ()
     """Topics that it subscribes to only once somebody listens to it."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
         declare_one(self, "autostart", True, "configure and activate by itself at start")
         self.robot = str(declare_one(self, "robot", "long_range", "name of the robot at the site"))
         self.site_name = str(declare_one(self, "site", "shackleton", "site name or site file"))

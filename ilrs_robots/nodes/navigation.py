@@ -57,8 +57,8 @@ class NavigationNode(ManagedNode):
     they reject goals while the node is not active.
     """
 
-    def __init__(self, listener: TransformListener) -> None:
-        super().__init__("navigation")
+    def __init__(self, listener: TransformListener, **options: Any) -> None:
+        super().__init__("navigation", **options)
         self._listener = listener
         self._mission: Mission | None = None
         self._servers = [

@@ -18,6 +18,7 @@ from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.command_gate import CommandGateNode
 from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
 from ilrs_robots.nodes.gazebo_support import GazeboSupportNode
+from ilrs_robots.nodes.mission import MissionNode
 from ilrs_robots.nodes.recorder import RecorderNode
 from ilrs_robots.nodes.robot_main import make_nodes
 
@@ -77,7 +78,8 @@ def tables() -> dict[str, list[ParameterRow]]:
     """
     found: dict[str, list[ParameterRow]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for make in (make_nodes, _gate, _simulator, _support, lambda: _recorder(folder)):
+        for make in (make_nodes, _gate, _simulator, _support, lambda: _recorder(folder),
+                     _mission):  # fmt: skip
             with _made(make) as nodes:
                 found |= {node.get_name(): rows_of(node) for node in nodes}
     return found
@@ -102,6 +104,10 @@ def _simulator() -> list[Node]:
 
 def _support() -> list[Node]:
     return [GazeboSupportNode()]
+
+
+def _mission() -> list[Node]:
+    return [MissionNode(parameter_overrides=[Parameter("mission", value="long_range_tour")])]
 
 
 def _recorder(folder: str) -> list[Node]:
@@ -129,7 +135,7 @@ def _row(parameter: Parameter, described: ParameterDescriptor) -> ParameterRow:
     match = _DESCRIPTION.fullmatch(described.description)
     assert match is not None
     default = _text(parameter.value)
-    if parameter.name == "output_dir":
+    if parameter.name in ("output_dir", "mission"):
         default = "(required)"
     return ParameterRow(
         parameter.name,

@@ -45,6 +45,14 @@ MAP = QoSProfile(
 )
 """Reliable, the last one is kept for late subscribers."""
 
+LOG = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=200,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Reliable; what happened so far is kept for late subscribers."""
+
 TF_STATIC = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=100,

@@ -30,6 +30,12 @@ class Graph:
         self.nodes.append(node)
         return node
 
+    def remove(self, node: Node) -> None:
+        """Let a node end as its process would."""
+        self._executor.remove_node(node)
+        self.nodes.remove(node)
+        node.destroy_node()
+
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) -> None:
         """Spin until the condition holds; fail with what was waited for."""
         deadline = time.monotonic() + timeout_s

@@ -144,9 +144,9 @@ def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
 
 
 def test_every_yaml_in_config_has_a_loader_that_knows_all_its_keys() -> None:
-    """Robots and sites are read key by key, by the tests that follow; layouts have their own."""
+    """Robots and sites are read by the tests that follow; layouts and missions by their own."""
     found = {path.parent.name for path in (share_dir() / "config").rglob("*.y*ml")}
-    assert found == {"robots", "sites", "networks", "joystick", "recording", "replay"}
+    assert found == {"robots", "sites", "missions", "networks", "joystick", "recording", "replay"}
 
 
 @pytest.mark.parametrize("path", sorted((share_dir() / "config" / "robots").glob("*.yaml")))

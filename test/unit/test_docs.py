@@ -37,7 +37,6 @@ RUN_ALONE = {"test", "bench", "setup", "lint", "soak", "clean", "test-compat"}
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 UNLISTED = {"contributing.md", "reference/commands.md", "security.md"}
 """Made when the site is built."""
-OPTIONAL = {"missions.md"}
 
 
 def marked(when: str) -> list[tuple[str, str]]:
@@ -162,7 +161,7 @@ def nav_pages(entry: object) -> set[str]:
 def test_every_page_has_its_place_in_the_site() -> None:
     nav = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
     there = {str(page.relative_to(DOCS)) for page in PAGES}
-    there -= {name for name in there if name.startswith("adr/")} | OPTIONAL
+    there -= {name for name in there if name.startswith("adr/")}
     assert nav_pages(nav) - UNLISTED == there
 
 

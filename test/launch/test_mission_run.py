@@ -1,0 +1,38 @@
+"""A whole mission as a user runs it: two rovers in the embedded simulator, over DDS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.launch
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_two_rovers_do_their_mission_and_everything_ends(start: Callable[..., Any]) -> None:
+    run = start("sim", "--mission", "two_rovers")
+    run.until_up()
+    run.remember_children()
+    run.until(lambda: "long_range.around: done" in run.said(), "the tour", 900.0)
+    assert run.process.wait(timeout=900) == 0, run.said()
+    said = run.said()
+    assert "crewed_rover.sortie: the crew works" in said
+    assert "mission two_rovers: 4 done" in said
+    assert run.left_behind() == []
+
+
+def test_a_mission_that_cannot_be_done_starts_nothing(
+    start: Callable[..., Any], tmp_path: Any
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "name: m\nsite: three\nvehicles:\n  submarine:\n    - {task: wait, for_s: 1.0}\n"
+    )
+    run = start("sim", "--mission", str(path))
+    assert run.process.wait(timeout=120) == 1
+    (line,) = run.said().strip().splitlines()
+    assert "bad.yaml:4: " in line
+    assert "no robot 'submarine'" in line

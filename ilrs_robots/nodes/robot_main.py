@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rclpy.node import Node
 
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.nodes.flight import FlightNode
 from ilrs_robots.nodes.health import HealthNode
 from ilrs_robots.nodes.localization import LocalizationNode
 from ilrs_robots.nodes.navigation import NavigationNode
@@ -32,6 +33,7 @@ def make_nodes() -> list[Node]:
         "localization": LocalizationNode,
         "terrain_mapping": lambda: TerrainMappingNode(listener),
         "navigation": lambda: NavigationNode(listener),
+        "flight": lambda: FlightNode(listener),
         "power": lambda: PowerNode(listener),
         "health": HealthNode,
     }

@@ -34,9 +34,10 @@ def localization() -> None:
 
 def reckoning() -> None:
     """Kernels of dead reckoning in batches, for replay."""
-    from ilrs_robots.core.localization import reckoning_batch
+    from ilrs_robots.core.localization import inertial_batch, reckoning_batch
 
     reckoning_batch.warm_up()
+    inertial_batch.warm_up()
 
 
 def navigation() -> None:

@@ -17,27 +17,22 @@ from sensor_msgs.msg import JointState
 from ilrs_robots.core.errors import ConfigError, IlrsError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import (
-    SunSample,
     VelocityCommand,
 )
 from ilrs_robots.nodes import convert, qos
-from ilrs_robots.nodes.far_senses import range_message, sun_message
 from ilrs_robots.nodes.hop_convert import thruster_command
 from ilrs_robots.nodes.kept_state import KeptState
+from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.nodes.sim_vehicle import TRUTH_PERIOD_NS, SimVehicle
 from ilrs_robots.robots.hop_keeper import TAKES_OVER_S
 from ilrs_robots.robots.model import HopperModel, RobotModel
 from ilrs_robots.robots.site import SiteConfig, load_site
-from ilrs_robots.robots.steps import MAP_FRAME, base_frame
-from ilrs_robots.sim.marks import MarkSensors
+from ilrs_robots.robots.steps import MAP_FRAME
 from ilrs_robots.sim.world import ACTUATOR_TIMEOUT_S, EmbeddedWorld, SimRobot
 
 SILENT_AFTER_S = 1.0
 """A vehicle that says nothing for so long (wall time) is no longer waited for."""
-MARKS_PERIOD_NS = 100_000_000
-_MARKS = 77
-"""Generator of the noise of Sun and ranges."""
 CLOCK_PERIOD_NS = 40_000_000
 """Every node of every vehicle takes each tick of the clock: half the exchange rate will do."""
 KEEP_PERIOD_NS = 200_000_000
@@ -68,11 +63,10 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         self.world = EmbeddedWorld(terrain.surface, robots, seed)
         self._clock_out = self.create_publisher(Clock, "/clock", qos.STATE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STATE)
-        self.vehicles = {name: self._vehicle(name, model) for name, model in models.items()}
-        for index, vehicle in enumerate(self.vehicles.values()):
-            vehicle.marks = MarkSensors(
-                site, terrain.surface, terrain.prior, vehicle.model, [seed, _MARKS, index]
-            )
+        self.vehicles = {}
+        for index, (name, model) in enumerate(models.items()):
+            marks = MarkPublisher(self, name, model, site, terrain, (seed, index))
+            self.vehicles[name] = self._vehicle(name, model, marks)
         self._start_wall_s: float | None = None
         self._clock_ns = -CLOCK_PERIOD_NS
         self._diagnosed_s = 0.0
@@ -108,8 +102,8 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         """ROS time: the world's own and what was before a restart."""
         return self.world.time_ns + self._offset_ns
 
-    def _vehicle(self, name: str, model: RobotModel) -> SimVehicle:
-        vehicle = SimVehicle.on(self, name, model)
+    def _vehicle(self, name: str, model: RobotModel, marks: MarkPublisher) -> SimVehicle:
+        vehicle = SimVehicle.on(self, name, model, marks)
         if isinstance(model, HopperModel):
             listen, kind = partial(self._on_thrust, vehicle), JointState
         else:
@@ -222,7 +216,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 payload = replace(payload, stamp_ns=payload.stamp_ns + self._offset_ns)
             self.vehicles[event.robot].publish(payload)
         for vehicle in self.vehicles.values():
-            self._publish_marks(vehicle, time_ns)
+            vehicle.marks.tell(self.world.truth(vehicle.name), time_ns)
             if time_ns - vehicle.truth_ns >= TRUTH_PERIOD_NS:
                 vehicle.truth_ns = time_ns
                 truth = replace(self.world.truth(vehicle.name), stamp_ns=time_ns)
@@ -233,21 +227,6 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             self._keep()
         if time.monotonic() - self._diagnosed_s >= 1.0:
             self._diagnose(time_ns)
-
-    def _publish_marks(self, vehicle: SimVehicle, time_ns: int) -> None:
-        """Sun and distances, by ROS time: the Sun goes on where the world was restarted."""
-        model = vehicle.model
-        if vehicle.marks is None or (model.sun_sensor is None and model.ranging is None):
-            return
-        if time_ns - vehicle.marks_ns < MARKS_PERIOD_NS:
-            return
-        vehicle.marks_ns = time_ns
-        truth = replace(self.world.truth(vehicle.name), stamp_ns=time_ns)
-        for sample in vehicle.marks.sense(truth):
-            if isinstance(sample, SunSample):
-                vehicle.sun.publish(sun_message(sample, base_frame(vehicle.name)))
-            elif model.ranging is not None:
-                vehicle.ranges.publish(range_message(sample, model.ranging.reach_m))
 
     def _diagnose(self, time_ns: int) -> None:
         now_s = time.monotonic()

@@ -1,8 +1,9 @@
 """Program ``gazebo_support``: what the embedded simulator says and Gazebo cannot.
 
 The clock at the rate of the interface table (Gazebo sends it with every physics step, which would
-cost every node of every vehicle), star trackers, the moving Sun, and lidar scans where Gazebo's
-lidar does not see the terrain. It belongs to the simulator: it may look at the truth.
+cost every node of every vehicle), star trackers, the moving Sun and its direction, distances to
+the masts, and lidar scans where Gazebo's lidar does not see the terrain. It belongs to the
+simulator: it may look at the truth.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from sensor_msgs.msg import Imu, PointCloud2
 
 from ilrs_robots.core.geometry.se3 import quat_from_rpy, quat_multiply
 from ilrs_robots.core.terrain.heightmap import BakeConfig
-from ilrs_robots.core.types import AttitudeSample, FloatArray
+from ilrs_robots.core.types import AttitudeSample, FloatArray, OdometryEstimate
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.lidar_fallback import LidarFallback
+from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.nodes.runtime import run
 from ilrs_robots.nodes.sun import PERIOD_S, Sun
@@ -34,7 +36,7 @@ from ilrs_robots.robots.gazebo.interfaces import FAST_CLOCK
 from ilrs_robots.robots.gazebo.plan import rocks_of
 from ilrs_robots.robots.gazebo.terrain import baked_terrain
 from ilrs_robots.robots.model import RobotModel
-from ilrs_robots.robots.site import load_site, read_site
+from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site, read_site
 
 CLOCK_PERIOD_NS = 40_000_000
 """As the embedded simulator's."""
@@ -80,25 +82,26 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
         self.create_subscription(Clock, FAST_CLOCK, self._on_clock, qos.SENSOR)
         self._sun = Sun(self, site, world or site.name, ground_m)
         models = {n: site.robot(n).load_model() for n in self._robots}
-        self._fallbacks = self._make_fallbacks(site_name, models) if fallback else {}
+        site, terrain = load_site(site_name, seed=self._seed)
+        self._fallbacks = self._make_fallbacks(site, terrain, models) if fallback else {}
         for index, (name, model) in enumerate(models.items()):
-            self._watch(index, name, model)
+            marks = MarkPublisher(self, name, model, site, terrain, (self._seed, index))
+            self._watch(index, name, model, marks)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STATE)
         steady = RosClock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(PERIOD_S, self._on_sun, clock=steady)
         self.create_timer(1.0, self._diagnose, clock=steady)
 
-    def _watch(self, index: int, name: str, model: RobotModel) -> None:
+    def _watch(self, index: int, name: str, model: RobotModel, marks: MarkPublisher) -> None:
         tracker = StarTracker(model, [self._seed, index, 1])
         attitude = self.create_publisher(Imu, f"/{name}/star_tracker/attitude", qos.STATE)
         frame = f"{name}/{model.star_tracker.frame}"
-        told = partial(self._on_truth, name, tracker, attitude, frame)
+        told = partial(self._on_truth, name, tracker, attitude, frame, marks)
         self.create_subscription(Odometry, f"/{name}/truth/odom", told, qos.STATE)
 
     def _make_fallbacks(
-        self, site_name: str, models: dict[str, RobotModel]
+        self, site: SiteConfig, terrain: SiteTerrain, models: dict[str, RobotModel]
     ) -> dict[str, LidarFallback]:
-        site, terrain = load_site(site_name, seed=self._seed)
         config = BakeConfig()
         baked = baked_terrain(site, terrain.surface, config)
         rocks = rocks_of(terrain.surface, baked.heightmap, config)
@@ -124,8 +127,9 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
             self._clock_out.publish(msg)
 
     def _on_truth(
-        self, name: str, tracker: StarTracker, attitude: Any, frame: str, msg: Odometry
-    ) -> None:
+        self, name: str, tracker: StarTracker, attitude: Any, frame: str, marks: MarkPublisher,
+        msg: Odometry,
+    ) -> None:  # fmt: skip
         stamp_ns = convert.to_ns(msg.header.stamp)
         pose = msg.pose.pose
         p, q = pose.position, pose.orientation
@@ -133,8 +137,11 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
         seen = tracker.sample(stamp_ns, quat)
         if seen is not None:
             attitude.publish(convert.attitude_message(seen, frame))
+        place = np.array([p.x, p.y, p.z])
+        still = np.zeros(3)
+        marks.tell(OdometryEstimate(stamp_ns, place, quat, still, still), stamp_ns)
         if name in self._fallbacks:
-            self._fallbacks[name].take_truth(stamp_ns, np.array([p.x, p.y, p.z]), quat)
+            self._fallbacks[name].take_truth(stamp_ns, place, quat)
 
     def _on_sun(self) -> None:
         self._sun.tell(self._time_ns)

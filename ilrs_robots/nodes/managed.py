@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import traceback
 from collections.abc import Callable, Sequence
@@ -109,7 +110,9 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         def measured(request: Any, response: Any) -> Any:
             return self.meter.work(callback, request, response)
 
-        made = self.create_service(kind, name, measured)
+        # The executor awaits a coroutine function itself; what it computes is not counted.
+        direct = inspect.iscoroutinefunction(callback)
+        made = self.create_service(kind, name, callback if direct else measured)
         self._owned.append((self.destroy_service, made))
         return made
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from geometry_msgs.msg import Vector3Stamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from sensor_msgs.msg import FluidPressure, Imu, JointState, PointCloud2, Range
@@ -21,9 +20,9 @@ from ilrs_robots.core.types import (
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.flight_output import THRUST_TOPIC
 from ilrs_robots.nodes.hop_convert import altimeter_message, pressure_message
+from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.robots.frames import base_frame
 from ilrs_robots.robots.model import HopperModel, RobotModel
-from ilrs_robots.sim.marks import MarkSensors
 
 MAX_AHEAD_NS: Final = 100_000_000
 """The simulator waits when it is this far ahead of a vehicle's odometry."""
@@ -40,6 +39,7 @@ class SimVehicle:
         actuators: topic of its commands.
         ahead_ns: how far the simulator may be ahead of its odometry.
         odom: the newest that it sent.
+        marks: what tells Sun and ranges.
         acknowledged_ns: its stamp.
         heard_s: when that came, steady wall clock.
         silent: whether it is no longer waited for.
@@ -52,8 +52,7 @@ class SimVehicle:
     attitude: Any
     points: Any
     truth: Any
-    sun: Any
-    ranges: Any
+    marks: MarkPublisher
     altimeter: Any = None
     tank: Any = None
     actuators: str = "cmd_vel"
@@ -63,11 +62,9 @@ class SimVehicle:
     heard_s: float = 0.0
     silent: bool = False
     truth_ns: int = -TRUTH_PERIOD_NS
-    marks: MarkSensors | None = None
-    marks_ns: int = -TRUTH_PERIOD_NS
 
     @classmethod
-    def on(cls, node: Node, name: str, model: RobotModel) -> SimVehicle:
+    def on(cls, node: Node, name: str, model: RobotModel, marks: MarkPublisher) -> SimVehicle:
         """With publishers of a node."""
         made = cls(
             name,
@@ -77,8 +74,7 @@ class SimVehicle:
             attitude=node.create_publisher(Imu, f"/{name}/star_tracker/attitude", qos.STATE),
             points=node.create_publisher(PointCloud2, f"/{name}/lidar/points", qos.SENSOR),
             truth=node.create_publisher(Odometry, f"/{name}/truth/odom", qos.STATE),
-            sun=node.create_publisher(Vector3Stamped, f"/{name}/sun_sensor/direction", qos.STATE),
-            ranges=node.create_publisher(Range, f"/{name}/beacons/range", qos.STATE),
+            marks=marks,
         )
         if isinstance(model, HopperModel):
             made.ahead_ns, made.actuators = FLIGHT_AHEAD_NS, THRUST_TOPIC

@@ -12,6 +12,7 @@ from ilrs_robots.core.localization.dead_reckoning import (
     DeadReckoning,
     DeadReckoningConfig,
 )
+from ilrs_robots.core.localization.inertial_batch import InertialBatch
 from ilrs_robots.core.localization.inertial_odometry import InertialOdometry
 from ilrs_robots.core.localization.reckoning_batch import Advance, ReckoningBatch, SampleBatch
 from ilrs_robots.core.localization.resumption import Resumption
@@ -61,9 +62,11 @@ class LocalizationStep:
         self.restarts = 0
         self._restart_at = restart_at
         self._filter: DeadReckoning | InertialOdometry = self._make_filter(model, cfg)
-        self._batch: ReckoningBatch | None = None
-        if isinstance(self._filter, DeadReckoning):
-            self._batch = ReckoningBatch(self._filter)
+        self._batch: ReckoningBatch | InertialBatch = (
+            ReckoningBatch(self._filter)
+            if isinstance(self._filter, DeadReckoning)
+            else InertialBatch(self._filter)
+        )
         self._R_base_imu = se3.from_rpy(np.zeros(3), model.imu.rpy_rad)[:3, :3]
         self.T_map_odom: FloatArray = np.eye(4)
         self.started = False
@@ -163,9 +166,9 @@ class LocalizationStep:
 
     def on_imu(self, sample: ImuSample) -> None:
         """Integrate one inertial measurement."""
-        before = self._filter.refused["time_went_back"]
+        before = self._filter.times_set_back
         self._filter.on_imu(sample)
-        if self._restart_at is not None and self._filter.refused["time_went_back"] > before:
+        if self._restart_at is not None and self._filter.times_set_back > before:
             self.restarts += 1
             self.start_level(self._restart_at, sample)
             self._filter.on_imu(sample)
@@ -178,12 +181,9 @@ class LocalizationStep:
         """Advance the position; None while there is not enough to do so."""
         return self._filter.on_joints(sample)
 
-    def advance(self, batch: SampleBatch, first: int, last: int) -> Advance | None:
-        """Take ordinary samples of a batch from ``first`` to below ``last``; see ``Advance``.
-
-        None where the filter in use takes samples one by one.
-        """
-        return None if self._batch is None else self._batch.advance(batch, first, last)
+    def advance(self, batch: SampleBatch, first: int, last: int) -> Advance:
+        """Take ordinary samples of a batch from ``first`` to below ``last``; see ``Advance``."""
+        return self._batch.advance(batch, first, last)
 
     def relocate(self, T_map_base: FloatArray) -> bool:
         """Move ``map -> odom`` so that the robot stands at a pose in ``map``.

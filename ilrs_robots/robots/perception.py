@@ -178,8 +178,6 @@ class Perception:
         if step is None or not step.started:
             return None
         advance = step.advance(batch, first, last)
-        if advance is None:
-            return None
         if advance.last is not None:
             self.odometry = advance.last
             odom, base = odom_frame(self.name), base_frame(self.name)

@@ -47,7 +47,7 @@ class MarkSensors:
         """What is due at a true pose in ``map``."""
         now, R = truth.stamp_ns, se3.make_transform(np.zeros(3), truth.quat_wxyz)[:3, :3]
         sun, ranging = self._sun, self._ranging
-        if sun is not None and now - self._sun_ns >= round(1e9 / sun.rate_hz):
+        if sun is not None and not 0 <= now - self._sun_ns < round(1e9 / sun.rate_hz):
             self._sun_ns = now
             toward = self._marks.toward_sun(now) if self._marks.lit(now) else None
             head = truth.position_m + _HEAD_M * R[:, 2]
@@ -55,7 +55,7 @@ class MarkSensors:
                 sigma = math.radians(sun.sigma_deg)
                 seen = R.T @ toward + sigma * self._rng.standard_normal(3)
                 yield SunSample(now, seen / np.linalg.norm(seen), sigma)
-        if ranging is None or now - self._range_ns < round(1e9 / ranging.rate_hz):
+        if ranging is None or 0 <= now - self._range_ns < round(1e9 / ranging.rate_hz):
             return
         self._range_ns = now
         antenna = truth.position_m + R @ self._antenna_m

@@ -110,7 +110,7 @@ def cut(source: Path, into: Path, seconds: float) -> Path:
 
 
 def offline(bag: Path) -> tuple[Outcome, GridMapSample]:
-    replay = replay_bag(bag)
+    replay = replay_bag(bag, ReplayProfile(localization="filter"))  # as nodes have it
     assert replay.segment is not None
     assert replay.saved is not None
     assert replay.segment.judge.truth is not None

@@ -106,6 +106,8 @@ def assemble(graph: Any, *, use_sim_time: bool) -> tuple[World, TerrainMappingNo
     for node in (mapping, gate):
         node.set_parameters(simulated)
         bring_up(node)
+        # The process is that of all the tests: its memory says nothing of this node.
+        node.set_parameters([Parameter("diagnostics.process_memory_mb", value=0.0)])
     return World(graph), mapping
 
 

@@ -32,7 +32,7 @@ MARKED = re.compile(
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 UNLISTED = {"contributing.md", "reference/commands.md", "security.md"}
 """Made when the site is built."""
-OPTIONAL = {"hopper.md", "missions.md"}
+OPTIONAL = {"missions.md"}
 
 
 def marked(when: str) -> list[tuple[str, str]]:

@@ -155,6 +155,11 @@ class DeadReckoning:
             self._order["joints"] = StampSequence(known.wheels.stamp_ns)
 
     @property
+    def times_set_back(self) -> int:
+        """How often the clock of the inertial samples was set back."""
+        return self.refused["time_went_back"]
+
+    @property
     def known(self) -> Resumption:
         """What ``resume`` needs after an absence that begins now."""
         spread = self._state.covariance[POSITION, POSITION].copy()

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from ilrs_robots.core.localization.wheel_odometry import WheelState
+from ilrs_robots.core.types import BoolArray, FloatArray
 
 _TURNING_RPS: Final = 0.3
 _STANDING_RPS: Final = 0.005
@@ -30,6 +31,13 @@ class EncoderWatch:
         """Wheels whose encoders seem dead."""
         pairs = zip(self._names, self._stood_s, strict=True)
         return tuple(name for name, stood in pairs if stood >= _DEAD_AFTER_S)
+
+    def asks(self, rate_rps: FloatArray) -> BoolArray:
+        """(J,) which of many pairs of samples, of (J, N) wheel rates, ``look`` has to see."""
+        stands = (rate_rps < _STANDING_RPS).any(axis=1) | bool(self._stood_s.any())
+        turning = (rate_rps > _TURNING_RPS).sum(axis=1)
+        seen: BoolArray = (2 * turning >= rate_rps.shape[1]) & stands
+        return seen | bool((seen & stands).any())
 
     def look(self, before: WheelState, state: WheelState) -> int:
         """Take two samples in a row.

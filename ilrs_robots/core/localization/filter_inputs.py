@@ -63,8 +63,8 @@ class FilterInputs:
         self.refused["imu_not_finite"] += int((~good).sum())
         values = np.hstack((rates_rps[good], forces_mps2[good]))
         self._line.add_many(Kind.IMU, stamps_ns[good], values)
-        stamps, _, states = self._line.advance(out=True)
-        return stamps, states
+        done = self._line.advance(out=True)
+        return done.stamps_ns, done.states
 
     def wheels(
         self, stamp_ns: int, speed_mps: FloatArray, variance_m2ps2: FloatArray, alike: float = 1.0
@@ -79,6 +79,23 @@ class FilterInputs:
         """
         values = np.concatenate((speed_mps, variance_m2ps2, [alike]))
         return self._add(Kind.WHEELS, stamp_ns, values)
+
+    def many(self, kind: Kind, stamps_ns: IntArray, values: FloatArray) -> None:
+        """Many events of one kind, which need no check any more; those that come late as well.
+
+        Args:
+            kind: what they are.
+            stamps_ns: (M,) int64, growing.
+            values: (M, K) numbers in SI units, as the kind's method puts them together.
+        """
+        if not len(stamps_ns):
+            return
+        late = int(np.searchsorted(stamps_ns, self._line.done_ns, side="right"))
+        for stamp, row in zip(stamps_ns[:late].tolist(), values[:late], strict=True):
+            self._add(kind, stamp, row)
+        self._line.add_many(kind, stamps_ns[late:], values[late:])
+        name = kind.name.lower()
+        self.heard_ns[name] = max(int(stamps_ns[-1]), self.heard_ns.get(name, 0))
 
     def wheels_many(self, stamps_ns: IntArray, values: FloatArray) -> None:
         """Many of them, before the inertial samples of that time are propagated.

@@ -36,7 +36,7 @@ CHI2_95 = np.array([0.0, 3.841, 5.991, 7.815, 9.488, 11.070, 12.592])
 def run(
     stamps_ns: IntArray, kinds: IntArray, values: FloatArray, first: int, last: int, total: int,
     x: FloatArray, P: FloatArray, times_ns: IntArray, statistics: FloatArray, c: FloatArray,
-    out: FloatArray,
+    out: FloatArray, spreads: FloatArray,
 ) -> None:  # fmt: skip
     """Take events ``first`` to ``last`` of a table of ``total``, none beyond the last IMU sample.
 
@@ -56,6 +56,7 @@ def run(
         statistics: (kinds, STATISTICS), changed.
         c: (CONSTANTS,).
         out: (last - first, NOMINAL) gets the state after each event, or (0, NOMINAL).
+        spreads: (last - first, ERROR, ERROR) gets its covariance, or (0, ERROR, ERROR).
     """
     imu = first
     w, f = np.zeros(3), np.zeros(3)
@@ -90,6 +91,8 @@ def run(
             _measure(kind, now, values[i], x, P, times_ns, statistics, c)
         if out.shape[0] > 0:
             out[i - first] = x
+        if spreads.shape[0] > 0:
+            spreads[i - first] = P
 
 
 @njit(cache=True, error_model="numpy")

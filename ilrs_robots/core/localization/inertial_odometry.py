@@ -143,6 +143,11 @@ class InertialOdometry:
         return +found
 
     @property
+    def times_set_back(self) -> int:
+        """How often the clock of the inertial samples was set back."""
+        return self._counts["time_went_back"]
+
+    @property
     def known(self) -> Resumption:
         """What ``resume`` needs after an absence that begins now."""
         state = self._now()

@@ -49,7 +49,10 @@ def on_joints(
     rotation, planar, middle = np.empty(3), np.zeros(3), np.empty(4)
     rm.inverse_product(start, quat, turn)
     rm.logarithm(turn, rotation)
-    if not _speed(mount, held.wheels, wheels, rotation[2] / step_s, step_s, planar):
+    if not wheel_speed(
+        mount.wheels_xy_m, mount.radius_m, mount.huber_mps, held.wheels, wheels,
+        rotation[2] / step_s, step_s, planar,
+    ):  # fmt: skip
         return False
     residual, planar[2] = planar[2], 0.0
     rm.between(start, quat, 0.5, middle)
@@ -99,11 +102,24 @@ def _advance(
 
 
 @njit(cache=True, error_model="numpy")
-def _speed(
-    mount: Mount, first: FloatArray, second: FloatArray, yaw_rate: float, step_s: float,
-    out: FloatArray,
+def wheel_speed(
+    places_xy_m: FloatArray, radius_m: float, huber_mps: float, first: FloatArray,
+    second: FloatArray, yaw_rate: float, step_s: float, out: FloatArray,
 ) -> bool:  # fmt: skip
-    """Speed along x and y and what the wheels contradict; False where an encoder jumps."""
+    """Speed along x and y and what the wheels contradict; False where an encoder jumps.
+
+    As ``SteeringKinematics.forward_given_yaw_rate`` of the mean between two samples.
+
+    Args:
+        places_xy_m: (N, 2) wheels, base_link.
+        radius_m: of every wheel.
+        huber_mps: contradictions beyond it weigh less.
+        first: (3, N) steering angles, wheel positions and speeds; rad, rad/s.
+        second: (3, N) of the later sample.
+        yaw_rate: rad/s.
+        step_s: between them.
+        out: (3,) filled, m/s.
+    """
     count = second.shape[1]
     rows, known = np.empty((2 * count, 2)), np.empty(2 * count)
     for n in range(count):
@@ -113,16 +129,16 @@ def _speed(
             return False
         steer = 0.5 * (first[0, n] + second[0, n])
         cos, sin = math.cos(steer), math.sin(steer)
-        x, y = mount.wheels_xy_m[n, 0], mount.wheels_xy_m[n, 1]
+        x, y = places_xy_m[n, 0], places_xy_m[n, 1]
         rows[n, 0], rows[n, 1] = cos, sin
         rows[count + n, 0], rows[count + n, 1] = -sin, cos
-        known[n] = turned / step_s * mount.radius_m - (x * sin - y * cos) * yaw_rate
+        known[n] = turned / step_s * radius_m - (x * sin - y * cos) * yaw_rate
         known[count + n] = -(x * cos + y * sin) * yaw_rate
     _solve(rows, known, out, np.inf)
     for _ in range(4):
-        if _contradiction(rows, known, out, True) <= mount.huber_mps:
+        if _contradiction(rows, known, out, True) <= huber_mps:
             break
-        _solve(rows, known, out, mount.huber_mps)
+        _solve(rows, known, out, huber_mps)
     out[2] = _contradiction(rows, known, out, False)
     return True
 

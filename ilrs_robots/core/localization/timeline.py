@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import bisect
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from ilrs_robots.core.localization.filter_kernels import run
-from ilrs_robots.core.localization.filter_layout import NOMINAL, WIDTH, FilterArrays, Kind
+from ilrs_robots.core.localization.filter_layout import ERROR, NOMINAL, WIDTH, FilterArrays, Kind
 from ilrs_robots.core.types import FloatArray, IntArray
 
 _IMU, _RANGE = int(Kind.IMU), int(Kind.RANGE)
 _ROOM: Final = 4096
 _EVERY: Final = 24
 """Events between two kept states: a late measurement costs at most this many more."""
+_NEVER_NS: Final = -(2**62)
 _NO_OUT: Final = np.empty((0, NOMINAL))
+_NO_SPREADS: Final = np.empty((0, ERROR, ERROR))
+
+
+class Done(NamedTuple):
+    """What was done since the last time.
+
+    Attributes:
+        stamps_ns: (M,) int64.
+        kinds: (M,) int64, see ``Kind``.
+        states: (M, NOMINAL) after each event, or none.
+        spreads: (M, ERROR, ERROR) after each event, or none.
+    """
+
+    stamps_ns: IntArray
+    kinds: IntArray
+    states: FloatArray
+    spreads: FloatArray
 
 
 class Timeline:
@@ -50,6 +68,11 @@ class Timeline:
     def imu_ns(self) -> int | None:
         """Stamp of the newest inertial sample, None before the first."""
         return self._imu_ns
+
+    @property
+    def done_ns(self) -> int:
+        """Stamp of the newest event that is done; far in the past before the first."""
+        return int(self._stamps[self._done - 1]) if self._done else _NEVER_NS
 
     def add(self, kind: Kind, stamp_ns: int, values: FloatArray) -> bool:
         """Put an event into its place.
@@ -108,27 +131,26 @@ class Timeline:
         if kind == Kind.IMU:
             self._imu_ns = max(self._imu_ns or int(stamps_ns[-1]), int(stamps_ns[-1]))
 
-    def advance(self, out: bool = False) -> tuple[IntArray, IntArray, FloatArray]:
+    def advance(self, out: bool = False, spreads: bool = False) -> Done:
         """Do everything up to the newest inertial sample.
 
         Args:
             out: whether the state after each event is wanted.
-
-        Returns:
-            stamps (M,) int64, kinds (M,) int64 and states (M, NOMINAL) of what was done; states
-            are empty where they were not wanted.
+            spreads: whether its covariance is.
         """
         first = self._done
         if self._imu_ns is None:
-            return self._stamps[:0], self._kinds[:0], _NO_OUT
+            return Done(self._stamps[:0], self._kinds[:0], _NO_OUT, _NO_SPREADS)
         stop = int(np.searchsorted(self._stamps[: self._count], self._imu_ns, side="right"))
         states = np.empty((stop - first, NOMINAL)) if out else _NO_OUT
+        covariances = np.empty((stop - first, ERROR, ERROR)) if spreads else _NO_SPREADS
         while self._done < stop:
             if self._done - self._kept[-1][0] >= _EVERY:
                 self._keep()
             end = min(stop, self._done + (_EVERY if stop - self._done < _ROOM else _ROOM // 2))
-            self._run(end, states[self._done - first : end - first] if out else _NO_OUT)
-        return self._stamps[first:stop], self._kinds[first:stop], states
+            span = slice(self._done - first, end - first)
+            self._run(end, states[span], covariances[span])
+        return Done(self._stamps[first:stop], self._kinds[first:stop], states, covariances)
 
     def last_sane(self) -> FilterArrays:
         """The newest kept state whose numbers are finite."""
@@ -137,11 +159,11 @@ class Timeline:
                 return kept
         return FilterArrays.empty()
 
-    def _run(self, end: int, out: FloatArray) -> None:
+    def _run(self, end: int, out: FloatArray, spreads: FloatArray) -> None:
         s = self.state
         run(
             self._stamps, self._kinds, self._values, self._done, end, self._count,
-            s.nominal, s.covariance, s.times_ns, s.statistics, self._c, out,
+            s.nominal, s.covariance, s.times_ns, s.statistics, self._c, out, spreads,
         )  # fmt: skip
         self._done = end
 

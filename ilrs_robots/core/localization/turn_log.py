@@ -6,7 +6,7 @@ import bisect
 
 import numpy as np
 
-from ilrs_robots.core.types import FloatArray
+from ilrs_robots.core.types import FloatArray, IntArray
 
 
 class TurnLog:
@@ -40,8 +40,50 @@ class TurnLog:
             self._sums.append(self._sums[-1] + mean * step_s)
             self._stamps.append(stamp_ns)
         self.rate_rps = rate_rps
-        while self._stamps[0] < stamp_ns - self._span_ns:
-            del self._stamps[0], self._sums[0]
+        self.trim()
+
+    def trim(self) -> None:
+        """Forget what is older than the span."""
+        if not self._stamps:
+            return
+        old = bisect.bisect_left(self._stamps, self._stamps[-1] - self._span_ns)
+        del self._stamps[:old], self._sums[:old]
+
+    def extend(self, stamps_ns: IntArray, rates_rps: FloatArray) -> None:
+        """Append many at once; what is old stays until ``trim``.
+
+        Args:
+            stamps_ns: (M,) int64, growing.
+            rates_rps: (M, 3) base_link.
+        """
+        if not self._stamps or self.rate_rps is None or not len(stamps_ns):
+            for stamp, rate in zip(stamps_ns.tolist(), rates_rps, strict=True):
+                self.add(stamp, rate)
+            return
+        before = np.vstack((self.rate_rps, rates_rps[:-1]))
+        means = rates_rps if self._averages else 0.5 * (rates_rps + before)
+        steps_s = np.diff(stamps_ns, prepend=self._stamps[-1]) * 1e-9
+        sums = self._sums[-1] + np.cumsum(means * steps_s[:, None], axis=0)
+        self._stamps += stamps_ns.tolist()
+        self._sums += list(sums)
+        self.rate_rps = rates_rps[-1].copy()
+
+    def turned_rad(self, stamps_ns: IntArray) -> FloatArray:
+        """(M, 3) sums of the rates until (M,) growing stamps, rad; the newest rate holds on.
+
+        Raises:
+            ValueError: nothing was added yet.
+        """
+        if self.rate_rps is None or not self._stamps:
+            raise ValueError("turns of an empty log")
+        known_ns, last_ns = self._stamps[0], self._stamps[-1]
+        seconds = (np.asarray(self._stamps) - known_ns) * 1e-9
+        at, sums = (stamps_ns - known_ns) * 1e-9, np.asarray(self._sums)
+        turned = np.column_stack([np.interp(at, seconds, column) for column in sums.T])
+        turned += np.maximum(stamps_ns - last_ns, 0)[:, None] * 1e-9 * self.rate_rps
+        # Before all that is known nothing better is than the oldest rate at hand.
+        found: FloatArray = turned + np.minimum(at, 0.0)[:, None] * self.rate_rps
+        return found
 
     def forget(self) -> None:
         """Start anew: the clock was set."""

@@ -16,7 +16,7 @@ from ilrs_robots.core.localization.filter_config import FilterConfig
 from ilrs_robots.core.localization.state_filter import StateFilter
 from ilrs_robots.core.localization.turn_log import TurnLog
 from ilrs_robots.core.localization.wheel_odometry import WheelMotion, WheelOdometry, WheelState
-from ilrs_robots.core.types import FloatArray, JointSample
+from ilrs_robots.core.types import FloatArray, IntArray, JointSample
 
 _NS = 1e-9
 _RESUMED_SLOPE = 0.1
@@ -64,6 +64,18 @@ class WheelFeed:
     def state(self, sample: JointSample) -> WheelState | None:
         """Wheel state of a sample, or None when a joint is missing."""
         return self._wheels.state(sample)
+
+    def table(
+        self, names: tuple[str, ...], position_rad: FloatArray, velocity_rps: FloatArray
+    ) -> tuple[FloatArray, IntArray]:
+        """What ``state`` picks, of many samples at once; see ``WheelOdometry.table``.
+
+        Args:
+            names: joints of the columns.
+            position_rad: (J, M) positions, rad.
+            velocity_rps: (J, M) speeds, rad/s.
+        """
+        return self._wheels.table(names, position_rad, velocity_rps)
 
     def roll(
         self,

@@ -137,19 +137,10 @@ def _stiffest(h, table, mean, gx, gy, slack):  # type: ignore[no-untyped-def]  #
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath=_FAST)
 def judge(
-    table: LandingTable,
-    foot: Float32Array,
-    relief: Float32Array,
-    roof: Float32Array,
-    sigma: Float32Array,
-    unseen: np.ndarray,
-    first: int,
-    last: int,
-    reason: np.ndarray,
-    slope: Float32Array,
-    rough: Float32Array,
-    rock: Float32Array,
-) -> None:
+    table: LandingTable, foot: Float32Array, relief: Float32Array, roof: Float32Array,
+    sigma: Float32Array, unseen: np.ndarray, first: int, last: int, reason: np.ndarray,
+    slope: Float32Array, rough: Float32Array, rock: Float32Array,
+) -> None:  # fmt: skip
     """Fill reason and worst values of the rows from ``first`` to before ``last``.
 
     Where the deviation of all feet from one plane already bounds what any orientation can do,

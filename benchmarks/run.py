@@ -31,6 +31,7 @@ MODULES = (
     "terrain",
     "replay",
     "sim_speed",
+    "hopper",
     "dds_latency",
     "recording",
     "small_computer",

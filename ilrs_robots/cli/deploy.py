@@ -160,7 +160,7 @@ def _judge(
     yield from deployment.told(told, computer.versions())
     age_s = None
     with contextlib.suppress(KeyError, ValueError):
-        age_s = float(heard.values["localization"][2]["in.imu/data.age_s"])
+        age_s = float(heard.values["localization" if drives else "flight"][2]["in.imu/data.age_s"])
     yield from deployment.clock(
         heard.clock_offset_s,
         told.get("clock_synchronised", "unknown"),

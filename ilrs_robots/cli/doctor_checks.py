@@ -37,7 +37,7 @@ UNDERLAY: Final = {
     "nav2_msgs": "action/NavigateToPose",
     "grid_map_msgs": "msg/GridMap",
 }
-WARMED: Final = ("mapping", "localization", "reckoning", "navigation", "power")
+WARMED: Final = ("mapping", "localization", "reckoning", "navigation", "power", "hopping")
 _GIB: Final = 2**30
 _SETUP: Final = "./run setup (./run clean first, if that does not help)"
 _IMPORT_TIMEOUT_S: Final = 120.0

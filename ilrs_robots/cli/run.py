@@ -20,8 +20,9 @@ from ilrs_robots.cli.signals import Stop, stop_on_signals
 from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
 from ilrs_robots.cli.terminal import console, goal_progress, log_lines
 from ilrs_robots.core.errors import IlrsError
-from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, site_processes
+from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, mover_of, site_processes
 from ilrs_robots.robots.mission_assembly import mission_process
+from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
 
@@ -239,6 +240,8 @@ def _drive(
     from ilrs_robots.nodes.goal_client import send_goal
 
     latest = 0.0
+    model = request.load()[0].robot(request.robot).load_model()
+    mover = mover_of(drives=isinstance(model, RoverModel))
 
     def keep_waiting() -> bool:
         supervisor.poll(0.0)
@@ -261,5 +264,5 @@ def _drive(
             goal,
             on_progress=on_progress,
             keep_waiting=keep_waiting,
-            life=lambda: supervisor.life_of(request.robot, "navigation"),
+            life=lambda: supervisor.life_of(request.robot, mover),
         )

@@ -14,6 +14,7 @@ from ilrs_robots.cli.mission import run_mission, show_mission, site_of_mission
 from ilrs_robots.cli.run import SimRequest, run_over_dds
 from ilrs_robots.cli.terminal import console, goal_progress
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE, profile_names
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def sim(
     if lockstep:
         if record is not None:
             raise ConfigError("--record needs DDS: leave out --lockstep")
+        if isinstance(request.load()[0].robot(robot).load_model(), HopperModel):
+            return hop_lockstep(request)
         result = run_lockstep(request)
         console.print(
             f"{result.outcome} after {result.time_s:.1f} s, {result.driven_m:.1f} m driven, "
@@ -171,3 +174,45 @@ def run_lockstep(request: SimRequest) -> LockstepResult:
                 show(output.distance_remaining_m, speed, None, progress.time_s)
 
         return run.drive(goal, request.duration_s, on_progress)
+
+
+def hop_lockstep(request: SimRequest) -> int:
+    """Hop to the goal in one process; exit code 0 when it lands.
+
+    Raises:
+        ConfigError: neither the request nor the site names a goal.
+        HopRefusedError: the hop is not flown.
+    """
+    from ilrs_robots.core import warm
+    from ilrs_robots.robots.hop_flight_types import HopOutcome
+    from ilrs_robots.sim.hop_lockstep import HopLockstep
+    from ilrs_robots.sim.world import SimRobot
+
+    site, terrain = request.load()
+    goal = request.goal(site)
+    if goal is None:
+        raise ConfigError(f"site {site.name!r} has no goal of its own: give one with --goal x,y")
+    warm.hopping()
+    place = site.robot(request.robot)
+    start = SimRobot(place.name, place.load_model(), place.x_m, place.y_m, place.yaw_rad)
+    lockstep = HopLockstep(terrain.surface, terrain.prior, start, site.terrain.seed)
+    with goal_progress() as show:
+
+        def each(step: HopLockstep) -> None:
+            status, state = step.flight.status, step.flight.localization.state
+            if status is not None and step.world.time_ns % 500_000_000 == 0:
+                speed = float((state.velocity_mps @ state.velocity_mps) ** 0.5)
+                show(status.left_m, speed, None, step.world.time_ns * 1e-9)
+
+        try:
+            result = lockstep.hop(goal, request.duration_s, each)
+        finally:
+            lockstep.world.close()
+    outcome = result.status.outcome
+    console.print(
+        f"{'no end' if outcome is None else outcome.value} after {result.time_s:.1f} s, "
+        f"{result.miss_m:.2f} m from the place chosen, {result.goal_miss_m:.2f} m from the goal, "
+        f"{result.down_mps:.2f} m/s down, {result.side_mps:.2f} m/s sideways, "
+        f"{result.propellant_kg:.2f} kg burnt {result.status.reason}".rstrip()
+    )
+    return 0 if outcome is HopOutcome.LANDED else 1

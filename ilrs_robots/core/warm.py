@@ -65,10 +65,19 @@ def power() -> None:
 
 
 def hopping() -> None:
-    """Kernels of hop planning, landing places and the terminal law."""
+    """Kernels of a hopper's filter, of its landing map and places, hop planning, terminal law."""
+    from ilrs_robots.core.cloud import deskew, self_filter
     from ilrs_robots.core.control import terminal_law
+    from ilrs_robots.core.localization import state_filter
+    from ilrs_robots.core.mapping import elevation_map
     from ilrs_robots.core.planning import hop_clearance, landing_map
+    from ilrs_robots.core.terrain import dem
 
+    state_filter.warm_up()
+    deskew.warm_up()
+    self_filter.warm_up()
+    elevation_map.warm_up()
+    dem.warm_up()
     hop_clearance.warm_up()
     landing_map.warm_up()
     terminal_law.warm_up()

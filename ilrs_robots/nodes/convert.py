@@ -158,6 +158,24 @@ def odometry_message(estimate: OdometryEstimate, frame: str, child: str) -> Odom
     return msg
 
 
+def odometry_estimate(msg: Odometry) -> OdometryEstimate:
+    """Pose in the message's frame, twist in its child's.
+
+    Raises:
+        TransformError: the quaternion is not one.
+    """
+    position, quat = se3.split_transform(pose_matrix(msg.pose.pose))
+    lin, ang = msg.twist.twist.linear, msg.twist.twist.angular
+    return OdometryEstimate(
+        to_ns(msg.header.stamp),
+        position,
+        quat,
+        np.array([lin.x, lin.y, lin.z]),
+        np.array([ang.x, ang.y, ang.z]),
+        np.array(msg.pose.covariance, dtype=np.float64).reshape(6, 6),
+    )
+
+
 def pose_covariance_message(
     frame: str, stamp_ns: int, transform: FloatArray, covariance: FloatArray
 ) -> PoseWithCovarianceStamped:

@@ -4,67 +4,40 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import FluidPressure, Imu, JointState, PointCloud2, Range
+from sensor_msgs.msg import JointState
 
-from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.errors import ConfigError, IlrsError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import (
-    AltimeterSample,
-    AttitudeSample,
-    Cloud,
-    ImuSample,
-    JointSample,
-    TankSample,
     VelocityCommand,
 )
 from ilrs_robots.nodes import convert, qos
-from ilrs_robots.nodes.hop_convert import altimeter_message, pressure_message
+from ilrs_robots.nodes.hop_convert import thruster_command
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.nodes.parameters import declare_one
-from ilrs_robots.robots.model import HopperModel, RobotModel, RoverModel
+from ilrs_robots.nodes.sim_vehicle import TRUTH_PERIOD_NS, SimVehicle
+from ilrs_robots.robots.hop_keeper import TAKES_OVER_S
+from ilrs_robots.robots.model import HopperModel, RobotModel
 from ilrs_robots.robots.site import SiteConfig, load_site
-from ilrs_robots.robots.steps import MAP_FRAME, base_frame
+from ilrs_robots.robots.steps import MAP_FRAME
 from ilrs_robots.sim.world import ACTUATOR_TIMEOUT_S, EmbeddedWorld, SimRobot
 
-MAX_AHEAD_NS = 100_000_000
-"""The simulator waits when it is this far ahead of a vehicle's odometry."""
 SILENT_AFTER_S = 1.0
 """A vehicle that says nothing for so long (wall time) is no longer waited for."""
-TRUTH_PERIOD_NS = 100_000_000
 CLOCK_PERIOD_NS = 40_000_000
 """Every node of every vehicle takes each tick of the clock: half the exchange rate will do."""
 KEEP_PERIOD_NS = 200_000_000
 """How often the places of the vehicles are kept. After a restart time goes on by so much later,
 so that no stamp is given twice."""
-
-
-@dataclass
-class _Vehicle:
-    name: str
-    model: RobotModel
-    imu: Any
-    joints: Any
-    attitude: Any
-    points: Any
-    truth: Any
-    marks: MarkPublisher
-    altimeter: Any = None
-    tank: Any = None
-    drives: bool = True
-    acknowledged_ns: int = 0
-    heard_s: float = 0.0
-    silent: bool = False
-    truth_ns: int = -TRUTH_PERIOD_NS
 
 
 class EmbeddedSimNode(Node):  # type: ignore[misc]
@@ -129,30 +102,13 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         """ROS time: the world's own and what was before a restart."""
         return self.world.time_ns + self._offset_ns
 
-    def _vehicle(self, name: str, model: RobotModel, marks: MarkPublisher) -> _Vehicle:
-        vehicle = _Vehicle(
-            name,
-            model,
-            imu=self.create_publisher(Imu, f"/{name}/imu/data", qos.STREAM),
-            joints=self.create_publisher(JointState, f"/{name}/joint_states", qos.STREAM),
-            attitude=self.create_publisher(Imu, f"/{name}/star_tracker/attitude", qos.STATE),
-            points=self.create_publisher(PointCloud2, f"/{name}/lidar/points", qos.SENSOR),
-            truth=self.create_publisher(Odometry, f"/{name}/truth/odom", qos.STATE),
-            marks=marks,
-            drives=isinstance(model, RoverModel),
-        )
+    def _vehicle(self, name: str, model: RobotModel, marks: MarkPublisher) -> SimVehicle:
+        vehicle = SimVehicle.on(self, name, model, marks)
         if isinstance(model, HopperModel):
-            vehicle.altimeter = self.create_publisher(
-                Range, f"/{name}/altimeter/range", qos.STREAM
-            )
-            vehicle.tank = self.create_publisher(
-                FluidPressure, f"/{name}/tank/pressure", qos.STATE
-            )
-        if not vehicle.drives:
-            return vehicle
-        self.create_subscription(
-            TwistStamped, f"/{name}/cmd_vel", partial(self._on_command, name), qos.COMMAND
-        )
+            listen, kind = partial(self._on_thrust, vehicle), JointState
+        else:
+            listen, kind = partial(self._on_command, name), TwistStamped
+        self.create_subscription(kind, f"/{name}/{vehicle.actuators}", listen, qos.COMMAND)
         self.create_subscription(
             Odometry, f"/{name}/odom", partial(self._on_odom, vehicle), qos.STREAM
         )
@@ -172,7 +128,25 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             return  # it has lain in a queue for longer than a command counts
         self.world.command(name, command)
 
-    def _on_odom(self, vehicle: _Vehicle, msg: Odometry) -> None:
+    def _on_thrust(self, vehicle: SimVehicle, msg: JointState) -> None:
+        """Engines' thrust; the pose that its sender told last is what the keeper goes on from."""
+        assert isinstance(vehicle.model, HopperModel)
+        try:
+            command = thruster_command(msg, tuple(vehicle.model.thrusters))
+            told = None if vehicle.odom is None else convert.odometry_estimate(vehicle.odom)
+        except IlrsError as error:
+            self.get_logger().error(
+                f"{vehicle.name}: thrust not used: {error}", throttle_duration_sec=2.0
+            )
+            return
+        if self.time_ns - command.stamp_ns > TAKES_OVER_S * 1e9:
+            return
+        if told is not None:
+            told = replace(told, stamp_ns=told.stamp_ns - self._offset_ns)
+        self.world.thrust(vehicle.name, command, told)
+
+    def _on_odom(self, vehicle: SimVehicle, msg: Odometry) -> None:
+        vehicle.odom = msg
         vehicle.acknowledged_ns = convert.to_ns(msg.header.stamp)
         vehicle.heard_s = time.monotonic()
         if vehicle.silent:
@@ -181,13 +155,12 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
 
     # -- pace -------------------------------------------------------------------------------
     def ready(self) -> bool:
-        """Whether every rover listens to its sensors, so that no first message is lost."""
+        """Whether every vehicle listens to its sensors, so that no first message is lost."""
         return all(
             v.imu.get_subscription_count() > 0
             and v.joints.get_subscription_count() > 0
-            and self.count_publishers(f"/{v.name}/cmd_vel") > 0
+            and self.count_publishers(f"/{v.name}/{v.actuators}") > 0
             for v in self.vehicles.values()
-            if v.drives
         )
 
     def delay_s(self) -> float:
@@ -202,11 +175,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             for vehicle in self.vehicles.values():
                 vehicle.heard_s = now_s
         for vehicle in self.vehicles.values():
-            if (
-                vehicle.silent
-                or not vehicle.drives
-                or time_ns - vehicle.acknowledged_ns < MAX_AHEAD_NS
-            ):
+            if vehicle.silent or time_ns - vehicle.acknowledged_ns < vehicle.ahead_ns:
                 continue
             if now_s - vehicle.heard_s > SILENT_AFTER_S:
                 vehicle.silent = True
@@ -245,7 +214,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             payload = event.payload
             if self._offset_ns:
                 payload = replace(payload, stamp_ns=payload.stamp_ns + self._offset_ns)
-            self._publish(self.vehicles[event.robot], payload)
+            self.vehicles[event.robot].publish(payload)
         for vehicle in self.vehicles.values():
             vehicle.marks.tell(self.world.truth(vehicle.name), time_ns)
             if time_ns - vehicle.truth_ns >= TRUTH_PERIOD_NS:
@@ -258,25 +227,6 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             self._keep()
         if time.monotonic() - self._diagnosed_s >= 1.0:
             self._diagnose(time_ns)
-
-    def _publish(self, vehicle: _Vehicle, payload: object) -> None:
-        name, model = vehicle.name, vehicle.model
-        if isinstance(payload, ImuSample):
-            vehicle.imu.publish(convert.imu_message(payload, f"{name}/{model.imu.frame}"))
-        elif isinstance(payload, JointSample):
-            vehicle.joints.publish(convert.joint_message(payload))
-        elif isinstance(payload, AttitudeSample):
-            frame = f"{name}/{model.star_tracker.frame}"
-            vehicle.attitude.publish(convert.attitude_message(payload, frame))
-        elif isinstance(payload, Cloud):
-            vehicle.points.publish(convert.cloud_message(payload))
-        elif isinstance(payload, AltimeterSample) and isinstance(model, HopperModel):
-            frame = f"{name}/{model.altimeter.frame}"
-            vehicle.altimeter.publish(altimeter_message(payload, model.altimeter, frame))
-        elif isinstance(payload, TankSample):
-            vehicle.tank.publish(pressure_message(payload, base_frame(name)))
-        else:
-            raise TypeError(f"the simulator made a {type(payload).__name__}")
 
     def _diagnose(self, time_ns: int) -> None:
         now_s = time.monotonic()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import nav2_msgs.msg
 import numpy as np
@@ -17,7 +17,6 @@ from nav2_msgs.action import FollowWaypoints, NavigateToPose
 from rclpy.duration import Duration
 from rclpy.task import Future
 
-from ilrs_robots.core.control.navigator import NavigatorOutput
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.nodes import convert
@@ -27,6 +26,15 @@ INVALID_GOAL = 1001
 """Error code of a goal that cannot be understood; the navigator's own codes follow it."""
 PREEMPTED = 1002
 MAX_WAYPOINTS = 10_000
+
+
+class Progress(Protocol):
+    """What feedback is made of."""
+
+    eta_s: float
+    distance_remaining_m: float
+    recoveries: int
+    path_xy_m: FloatArray
 
 
 class Mission:
@@ -67,7 +75,7 @@ class Mission:
         del code, sentence
         return False
 
-    def feedback(self, now_ns: int, T_map_base: FloatArray, out: NavigatorOutput) -> Any:
+    def feedback(self, now_ns: int, T_map_base: FloatArray, out: Progress) -> Any:
         """A feedback message, or None."""
         del now_ns, T_map_base, out
         return None
@@ -92,7 +100,7 @@ class PoseMission(Mission):
     def __init__(self, handle: Any):
         super().__init__([handle.request.pose], handle, NavigateToPose.Result())
 
-    def feedback(self, now_ns: int, T_map_base: FloatArray, out: NavigatorOutput) -> Any:
+    def feedback(self, now_ns: int, T_map_base: FloatArray, out: Progress) -> Any:
         """Pose, times, distance, recoveries."""
         msg = NavigateToPose.Feedback()
         msg.current_pose.header.frame_id = MAP_FRAME
@@ -144,7 +152,7 @@ class WaypointMission(Mission):
             self.result.missed_waypoints.append(note)
         return self._next()
 
-    def feedback(self, now_ns: int, T_map_base: FloatArray, out: NavigatorOutput) -> Any:
+    def feedback(self, now_ns: int, T_map_base: FloatArray, out: Progress) -> Any:
         """Number of the waypoint."""
         return FollowWaypoints.Feedback(current_waypoint=self.index)
 

@@ -17,10 +17,12 @@ from rclpy.parameter import Parameter
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.command_gate import CommandGateNode
 from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
+from ilrs_robots.nodes.flight import FlightNode
 from ilrs_robots.nodes.gazebo_support import GazeboSupportNode
 from ilrs_robots.nodes.mission import MissionNode
 from ilrs_robots.nodes.recorder import RecorderNode
 from ilrs_robots.nodes.robot_main import make_nodes
+from ilrs_robots.nodes.transforms import TransformListener
 
 _EVERYWHERE = ("use_sim_time", "start_type_description_service")
 _DESCRIPTION = re.compile(
@@ -78,10 +80,11 @@ def tables() -> dict[str, list[ParameterRow]]:
     """
     found: dict[str, list[ParameterRow]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for make in (make_nodes, _gate, _simulator, _support, lambda: _recorder(folder),
-                     _mission):  # fmt: skip
+        for make in (make_nodes, _gate, _flight, _simulator, _support,
+                     lambda: _recorder(folder), _mission):  # fmt: skip
             with _made(make) as nodes:
-                found |= {node.get_name(): rows_of(node) for node in nodes}
+                rows = {node.get_name(): rows_of(node) for node in nodes}
+                found |= {name: table for name, table in rows.items() if table}
     return found
 
 
@@ -96,6 +99,13 @@ def tables_alone() -> dict[str, list[ParameterRow]]:
 
 def _gate() -> list[Node]:
     return [CommandGateNode()]
+
+
+def _flight() -> list[Node]:
+    host = Node("flight_host")
+    node = FlightNode(TransformListener(host))
+    node.robot = "hopper"
+    return [host, node]
 
 
 def _simulator() -> list[Node]:

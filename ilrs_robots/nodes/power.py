@@ -20,7 +20,7 @@ from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.robots.frames import MAP_FRAME, base_frame
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.power_step import PowerState, PowerStep
-from ilrs_robots.robots.site import initial_pose, load_prior
+from ilrs_robots.robots.site import load_prior
 
 if TYPE_CHECKING:
     from ilrs_robots.nodes.transforms import TransformListener
@@ -36,8 +36,7 @@ KELVIN_AT_0_C: Final = 273.15
 class PowerNode(ManagedNode):
     """Publishes ``battery`` and ``link`` once a second of its clock, the rest in ``/diagnostics``.
 
-    A vehicle that drives is where the transforms say; one that does not stands where the site
-    says.
+    A vehicle is where the transforms say.
     """
 
     def __init__(self, listener: TransformListener) -> None:
@@ -52,7 +51,6 @@ class PowerNode(ManagedNode):
         model = placement.load_model()
         self._node_clock = NodeClock(self)
         self._model = model
-        self._start_pose = initial_pose(placement, prior)
         self._step = PowerStep(self.robot, model, site, prior)
         warm.power()
         self._kept = KeptState.of(self, f"{self.robot}.power")
@@ -112,8 +110,6 @@ class PowerNode(ManagedNode):
         self.latency.add(perf_counter() - begin)
 
     def _newest_pose(self) -> FloatArray | None:
-        if not isinstance(self._model, RoverModel):
-            return self._start_pose
         tree = self._listener.tree
         try:
             stamp_ns = tree.latest_stamp(MAP_FRAME, base_frame(self.robot))

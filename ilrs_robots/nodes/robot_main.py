@@ -20,6 +20,7 @@ from ilrs_robots.robots.assembly import ROBOT_NODES
 LISTENING: Final = {
     "terrain_mapping": "TerrainMappingNode",
     "navigation": "NavigationNode",
+    "flight": "FlightNode",
     "power": "PowerNode",
 }
 """Nodes that share the transform listener; module and class."""

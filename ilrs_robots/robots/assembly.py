@@ -24,8 +24,8 @@ ROBOT_NODES: Final = (
 )  # fmt: skip
 """Nodes of one vehicle that share a process by default."""
 
-STANDING_NODES: Final = ("state_publisher", "power", "health")
-"""Nodes of a vehicle that does not drive."""
+HOPPER_NODES: Final = ("state_publisher", "flight", "power", "health")
+"""Nodes of a hopper. It has no gate: its actuator end lands it when commands stop."""
 GATE: Final = "command_gate"
 
 ParameterValue = str | bool | int | float
@@ -35,10 +35,19 @@ def nodes_of(*, drives: bool) -> tuple[str, ...]:
     """Names of the nodes that report the health of one vehicle, in whatever process.
 
     Args:
+        drives: whether it is a rover; otherwise it hops.
+    """
+    ours = (*ROBOT_NODES, GATE) if drives else HOPPER_NODES
+    return tuple(node for node in ours if node != "state_publisher")
+
+
+def mover_of(*, drives: bool) -> str:
+    """Name of the node that takes a vehicle's goals.
+
+    Args:
         drives: whether it is a rover.
     """
-    ours = (*ROBOT_NODES, GATE) if drives else STANDING_NODES
-    return tuple(node for node in ours if node != "state_publisher")
+    return "navigation" if drives else "flight"
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,7 @@ def robot_processes(
     state_dir: Path | None = None,
     drives: bool = True,
 ) -> list[ProcessSpec]:
-    """Processes of one vehicle: its nodes and, always on its own, the command gate.
+    """Processes of one vehicle: its nodes and, on its own, a rover's command gate.
 
     Args:
         site: what its processes shall load (name or path).
@@ -151,7 +160,7 @@ def robot_processes(
         state_publisher: whether our own node publishes the sensors' places; not where a
             ``robot_state_publisher`` does.
         state_dir: folder where processes keep what they need after a restart, or None.
-        drives: whether it is a rover; what does not drive has its description only.
+        drives: whether it is a rover; otherwise it hops, and has no gate.
     """
     common: dict[str, ParameterValue] = {
         "site": site,
@@ -161,7 +170,7 @@ def robot_processes(
         "autostart": autostart,
         **_state(state_dir),
     }
-    wanted = ROBOT_NODES if drives else STANDING_NODES
+    wanted = ROBOT_NODES if drives else HOPPER_NODES
     nodes = tuple(n for n in wanted if state_publisher or n != "state_publisher")
     groups = [nodes] if composed and nodes else [(node,) for node in nodes]
     specs = [

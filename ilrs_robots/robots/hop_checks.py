@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
+from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.hop_config import HopPlanConfig
 from ilrs_robots.core.planning.hop_types import HopProfile
-from ilrs_robots.robots.hop_flight_types import Supplies
+from ilrs_robots.core.types import FloatArray
+from ilrs_robots.robots.hop_flight_types import HopOutcome, HopStatus, Supplies
 from ilrs_robots.robots.hop_localization import NavigationHealth
-from ilrs_robots.robots.hopper_parts import TankConfig
+from ilrs_robots.robots.hopper_parts import HopperLimitsConfig, TankConfig
+from ilrs_robots.robots.model import HopperModel
 
 _AFTER_S = 60.0
 """Settling, verifying and saying so, seconds."""
+
+
+def supplies_of(model: HopperModel, charge: float, box_k: float, stay_s: float) -> Supplies:
+    """What battery and box allow, with every load on and the heater at its most.
+
+    Args:
+        model: the vehicle.
+        charge: of its battery, 0 to 1.
+        box_k: temperature of the box.
+        stay_s: in the dark after the landing.
+    """
+    power = model.power
+    load_w = sum(power.loads_w.values()) + power.box.heater_w
+    usable = max(charge - power.battery.reserve, 0.0) * power.battery.capacity_wh
+    return Supplies(usable, load_w, load_w * stay_s / 3600.0, box_k)
 
 
 def refusal(
@@ -52,3 +72,48 @@ def refusal(
             f"{supplies.coldest_k:.0f} to {supplies.hottest_k:.0f} K are allowed"
         )
     return ""
+
+
+def silent(gauge: bool, altimeter_ns: int) -> str:
+    """Which sensor that a flight needs does not speak; empty where all do.
+
+    Args:
+        gauge: whether the tank's has spoken.
+        altimeter_ns: since the altimeter saw the ground.
+    """
+    if not gauge:
+        return "the tank's gauge has not spoken: what is held is not known"
+    if altimeter_ns > 1_000_000_000:
+        return "the altimeter is silent: it has not seen the ground for a second"
+    return ""
+
+
+def verdict(
+    status: HopStatus,
+    quat_wxyz: FloatArray,
+    limits: HopperLimitsConfig,
+    rested: bool,
+    cancelled: str,
+) -> tuple[HopOutcome, str]:
+    """How a hop ended, with the reason where it is not a plain landing.
+
+    Args:
+        status: of the hop.
+        quat_wxyz: (4,) attitude after it, base_link in map, no unit.
+        limits: of the vehicle.
+        rested: whether it has come to rest.
+        cancelled: why it was cancelled, or empty.
+    """
+    roll, pitch, _ = (float(v) for v in se3.rpy_from_quat(quat_wxyz))
+    lean = math.degrees(math.acos(min(max(math.cos(roll) * math.cos(pitch), -1.0), 1.0)))
+    if lean > max(limits.max_roll_deg, limits.max_pitch_deg):
+        return HopOutcome.LOST, f"it leans by {lean:.0f} deg after the landing"
+    if not rested:
+        return HopOutcome.LOST, "it does not come to rest after the landing"
+    if cancelled:
+        return HopOutcome.CANCELLED, f"{cancelled}: landed safely"
+    if not status.verified:
+        return HopOutcome.LANDED, "place not seen"
+    if status.safe is False:
+        return HopOutcome.LANDED, f"its map calls the place {status.why}, none better in reach"
+    return HopOutcome.LANDED, ""

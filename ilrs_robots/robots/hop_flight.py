@@ -26,8 +26,9 @@ from ilrs_robots.core.types import (
     TankSample,
     ThrusterCommand,
 )
-from ilrs_robots.robots.hop_checks import refusal
+from ilrs_robots.robots.hop_checks import refusal, silent, verdict
 from ilrs_robots.robots.hop_contact import ContactWatch
+from ilrs_robots.robots.hop_decision import Descent, LandingDecision
 from ilrs_robots.robots.hop_flight_types import (
     FlightPhase,
     HopFlightConfig,
@@ -61,11 +62,13 @@ class HopFlight:
         start_pose: (4, 4) T_map_base where it stands, rigid.
         prior: the ground as known from orbit.
         cfg: parameters.
+        place_sigma_m: of each coordinate of the start.
 
     Attributes:
         localization: where it is.
         pilot: mass, attitude, allocation.
         view: the landing map and the altimeter.
+        decision: where it lands, by that map.
         status: of the goal in hand, or of the last one; None before the first.
         profile: the hop in hand.
         estopped: whether the emergency stop is latched.
@@ -73,16 +76,17 @@ class HopFlight:
 
     def __init__(
         self, model: HopperModel, name: str, start_pose: FloatArray, prior: Dem,
-        cfg: HopFlightConfig | None = None,
+        cfg: HopFlightConfig | None = None, place_sigma_m: float = 0.5,
     ) -> None:  # fmt: skip
         self.cfg = cfg if cfg is not None else HopFlightConfig()
         self._model, self._prior = model, prior
-        self.localization = HopLocalization(model, start_pose)
+        self.localization = HopLocalization(model, start_pose, place_sigma_m)
         self.pilot = HopPilot(model, self.cfg.attitude)
         self.view = LandingView(model, name, self.cfg.map_size_m, self.cfg.map_cell_m)
         self._vehicle = hop_vehicle_of(model, self.cfg.attitude.max_tilt_rad)
         self._guidance = HopGuidance(self.pilot, self._vehicle, self.cfg)
         self._contact = ContactWatch(model, self.cfg)
+        self.decision = LandingDecision(model, self.cfg)
         self.status: HopStatus | None = None
         self.profile: HopProfile | None = None
         self.supplies: Supplies | None = None
@@ -103,8 +107,13 @@ class HopFlight:
             self.pilot.on_tank(sample)
         elif isinstance(sample, JointSample):
             self._contact.on_joints(sample)
-        elif self.status is not None and self.status.phase in _LOOKS:
+        elif self.looks:
             self.view.on_scan(sample)
+
+    @property
+    def looks(self) -> bool:
+        """Whether a scan would be used now."""
+        return self.status is not None and self.status.phase in _LOOKS
 
     def _on_range(self, sample: AltimeterSample) -> None:
         """The altimeter: ground below, and what ties the pose to the height of its own map.
@@ -168,6 +177,15 @@ class HopFlight:
             and status.phase is not FlightPhase.STANDING
         )
 
+    def time_left_s(self, now_ns: int) -> float:
+        """Until touchdown by the plan; infinite without one."""
+        if self.profile is None or self.status is None or self.status.outcome is not None:
+            return math.inf
+        if self.status.phase is FlightPhase.STANDING:
+            waited_s = (now_ns - self._phase_ns) * 1e-9
+            return self.profile.duration_s + max(self.cfg.stand_s - waited_s, 0.0)
+        return max(self.profile.duration_s - self._guidance.elapsed_s(now_ns), 0.0)
+
     # -- what it does --------------------------------------------------------------------------
     def step(self, now_ns: int) -> ThrusterCommand | None:
         """One control period; None while the engines have nothing to do."""
@@ -221,7 +239,7 @@ class HopFlight:
             return
         health = self.localization.health(now_ns)
         standing = self.localization.phase is HopPhase.STANDING
-        reason = refusal(
+        reason = silent(self.pilot.heard, now_ns - self.view.below_ns) or refusal(
             self.profile, self.pilot.propellant_kg, self.cfg.plan, self._model.tank,
             health, standing, self.supplies,
         )  # fmt: skip
@@ -232,6 +250,7 @@ class HopFlight:
         yaw = se3.yaw_of(self.localization.state.quat_wxyz)
         self._guidance.begin(self.profile, now_ns, yaw)
         self.view.begin(status.goal_m)
+        self.decision.begin()
         self._enter(status, FlightPhase.RISE, now_ns)
 
     def _rising_back(self, status: HopStatus, now_ns: int) -> None:
@@ -265,13 +284,20 @@ class HopFlight:
         return self._guidance.descend(state, height, chosen)
 
     def _decide(self, status: HopStatus, now_ns: int) -> None:
-        """Look at the map of the landing area: the height of the place is what is seen."""
+        """Look at the map of the landing area, at its own pace."""
         if now_ns - self._judged_ns < self.cfg.judge_s * 1e9:
             return
         self._judged_ns = now_ns
-        level = self.view.ground_m(status.chosen_m[:2])
-        if math.isfinite(level):
-            status.chosen_m[2], status.verified = level, True
+        state, mass = self.localization.state, self.pilot.mass_kg
+        kept = self.cfg.plan.reserve_share * self._model.tank.propellant_kg
+        free_kg = min(self.cfg.divert_share * kept, self.pilot.propellant_kg)
+        vehicle = self._vehicle
+        now = Descent(
+            state.position_m, -float(state.velocity_mps[2]), self._height_m(status.chosen_m),
+            vehicle.exhaust_mps * math.log(mass / (mass - free_kg)),
+            vehicle.max_thrust_n / mass - vehicle.gravity_mps2,
+        )  # fmt: skip
+        self.decision.look(status, self.view, now)
 
     def _settle(self, status: HopStatus, now_ns: int) -> ThrusterCommand:
         state = self.localization.state
@@ -288,18 +314,10 @@ class HopFlight:
 
     def _verify(self, status: HopStatus, rested: bool) -> None:
         """Say how it stands."""
-        state, limits = self.localization.state, self._model.limits
-        roll, pitch, _ = (float(v) for v in se3.rpy_from_quat(state.quat_wxyz))
+        state = self.localization.state
         status.landed_m = state.position_m.copy()
-        lean = math.degrees(math.acos(min(max(math.cos(roll) * math.cos(pitch), -1.0), 1.0)))
-        if lean > max(limits.max_roll_deg, limits.max_pitch_deg):
-            self._end(status, HopOutcome.LOST, f"it leans by {lean:.0f} deg after the landing")
-        elif not rested:
-            self._end(status, HopOutcome.LOST, "it does not come to rest after the landing")
-        elif self._cancelled:
-            self._end(status, HopOutcome.CANCELLED, f"{self._cancelled}: landed safely")
-        else:
-            self._end(status, HopOutcome.LANDED, "" if status.verified else "place not seen")
+        end = verdict(status, state.quat_wxyz, self._model.limits, rested, self._cancelled)
+        self._end(status, *end)
 
     def _enter(self, status: HopStatus, phase: FlightPhase, now_ns: int) -> None:
         status.phase, self._phase_ns = phase, now_ns

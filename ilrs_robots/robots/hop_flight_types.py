@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 
 import numpy as np
 
@@ -40,6 +40,14 @@ class HopOutcome(Enum):
     LOST = "lost"
 
 
+class HopError(IntEnum):
+    """Error codes of goals that a hopper does not reach."""
+
+    REFUSED = 9201
+    LOST = 9202
+    STOPPED = 9203
+
+
 @dataclass(frozen=True)
 class HopFlightConfig:
     """Planning, steering and the executive's own limits."""
@@ -52,6 +60,13 @@ class HopFlightConfig:
     map_cell_m: float = param(0.2, doc="its cell", unit="m", low=0.05, high=1.0)
     judge_s: float = param(
         0.6, doc="between two looks at the map of the landing area", unit="s", low=0.1, high=10.0
+    )
+    divert_m: float = param(12.0, doc="farthest divert", unit="m", low=0.0, high=100.0)
+    divert_share: float = param(
+        0.5, doc="of the reserve's propellant that a divert may take", low=0.0, high=1.0
+    )
+    dispersion_m: float = param(
+        0.4, doc="deviation of where a landing ends on its own map", unit="m", low=0.0, high=10.0
     )
     contact_m: float = param(
         0.007, doc="way of a leg from its free length that is a foot on the ground", unit="m",
@@ -70,6 +85,10 @@ class HopFlightConfig:
     stand_s: float = param(
         4.0, doc="standing before a launch, to level the filter", unit="s", low=0.5, high=600.0
     )
+    stay_s: float = param(
+        3600.0, doc="in the dark after a landing that the battery must carry", unit="s", low=0.0,
+        high=1e6,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -109,7 +128,10 @@ class HopStatus:
         chosen_m: (3,) landing place last chosen on its own map, (x, y, z).
         verified: whether the place was seen before the landing.
         diverts: how often another place was chosen.
-        decided_m: height of the last decision, NaN before it.
+        safe: what its own map says of the chosen place; None before it was judged.
+        why: the landing map's word for the chosen place.
+        decided_m: height over the place at which it was settled for good, NaN before.
+        last_m: lowest height at which a divert would still end safely, NaN before the descent.
         left_m: way to the goal, metres, map.
         touchdown_mps: (3,) velocity at contact as it believed it.
         landed_m: (3,) where it stands as it believes.
@@ -123,7 +145,10 @@ class HopStatus:
     chosen_m: FloatArray = field(default_factory=lambda: np.full(3, np.nan))
     verified: bool = False
     diverts: int = 0
+    safe: bool | None = None
+    why: str = ""
     decided_m: float = math.nan
+    last_m: float = math.nan
     left_m: float = math.nan
     touchdown_mps: FloatArray = field(default_factory=lambda: np.full(3, np.nan))
     landed_m: FloatArray = field(default_factory=lambda: np.full(3, np.nan))

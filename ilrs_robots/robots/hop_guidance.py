@@ -50,6 +50,10 @@ class HopGuidance:
         self._profile, self._begun_ns, self._yaw_rad = profile, now_ns, yaw_rad
         self._boost = None
 
+    def elapsed_s(self, now_ns: int) -> float:
+        """Since the engines started."""
+        return (now_ns - self._begun_ns) * 1e-9
+
     def phase_at(self, now_ns: int, phase: FlightPhase) -> FlightPhase:
         """Which part of the plan it is in: by the clock, except that a boost ends itself."""
         time_s = (now_ns - self._begun_ns) * 1e-9

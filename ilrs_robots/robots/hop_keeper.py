@@ -30,8 +30,13 @@ from ilrs_robots.robots.hop_pilot import HopPilot
 from ilrs_robots.robots.hop_vehicle import hop_vehicle_of
 from ilrs_robots.robots.model import HopperModel
 
+TAKES_OVER_S = 0.1
+"""After the last command. Engines that are throttled apart to turn it would spin it within 0.25 s
+faster than its small thrusters can stop."""
+_SPIN_RPS = 0.25
+"""Turning faster than this, it lights its main engines to stop that, even where it would fall."""
 _HEIGHT_SHARE = 0.35
-_LONGEST_STEP_S = 0.1
+_LONGEST_STEP_S = 0.5
 
 
 class HopKeeper:
@@ -104,7 +109,10 @@ class HopKeeper:
         command = terminal_thrust(height, speed, mass, self._table)
         size = float(np.linalg.norm(command.force_n))
         force = command.force_n / mass if size > 0.0 else command.axis
-        return self._pilot.thrust_n(state, force, self._yaw_rad, size > 0.0)
+        spins = float(np.hypot(state.rate_rps[0], state.rate_rps[1])) > _SPIN_RPS
+        if spins and size == 0.0:
+            force = self._g * command.axis
+        return self._pilot.thrust_n(state, force, self._yaw_rad, size > 0.0 or spins)
 
     def _height_m(self, state: FilterState) -> float:
         """Over the ground; without an altimeter's answer, as if it were already near."""
@@ -119,8 +127,9 @@ class HopKeeper:
         rate = np.asarray(sample.angular_velocity_rps, dtype=np.float64)
         force = np.asarray(sample.specific_force_mps2, dtype=np.float64)
         step = (sample.stamp_ns - state.stamp_ns) * 1e-9
-        if step > _LONGEST_STEP_S or not (np.isfinite(rate).all() and np.isfinite(force).all()):
+        if not (np.isfinite(rate).all() and np.isfinite(force).all()):
             return
+        step = min(step, _LONGEST_STEP_S)  # what was missed is lost, but it goes on from here
         half = quat_product(state.quat_wxyz, quat_exp(0.5 * step * rate))
         gained = rotation_matrix(half) @ force
         gained[2] -= self._g

@@ -34,6 +34,7 @@ class HopPilot:
     Attributes:
         propellant_kg: by the gauge, smoothed.
         allocator: shares out force and torque.
+        heard: whether the gauge has spoken.
     """
 
     def __init__(self, model: HopperModel, cfg: AttitudeConfig) -> None:
@@ -43,7 +44,7 @@ class HopPilot:
         layout = layout_of(model)
         self._least_n = 0.5 * float(layout.min_n[layout.main].min())
         self.propellant_kg = model.tank.propellant_kg
-        self._heard = False
+        self.heard = False
         self._centre_m, self._inertia = balance_of(model, self.propellant_kg)
         self._balanced_kg = self.propellant_kg
         self.allocator = ThrusterAllocator(layout, self._centre_m)
@@ -73,8 +74,8 @@ class HopPilot:
         if not (math.isfinite(sample.pressure_pa) and sample.pressure_pa > 0.0):
             return
         seen = self._model.tank.propellant_of(sample.pressure_pa)
-        share = _GAUGE_SHARE if self._heard else 1.0
-        self._heard = True
+        share = _GAUGE_SHARE if self.heard else 1.0
+        self.heard = True
         self.propellant_kg += share * (seen - self.propellant_kg)
         if abs(self.propellant_kg - self._balanced_kg) > _REBALANCE_KG:
             self._balanced_kg = self.propellant_kg

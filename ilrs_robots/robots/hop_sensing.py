@@ -15,7 +15,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.localization.error_state import rotation_matrix
 from ilrs_robots.core.localization.filter_types import FilterState
 from ilrs_robots.core.mapping.elevation_map import ElevationMap
-from ilrs_robots.core.types import AltimeterSample, Cloud, Float32Array, FloatArray
+from ilrs_robots.core.types import AltimeterSample, Cloud, Float32Array, FloatArray, GridSpec
 from ilrs_robots.robots.hop_localization import HopLocalization
 from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.robots.settings import map_config_of, noises_of, own_boxes_of
@@ -136,6 +136,13 @@ class LandingView:
         T = se3.make_transform(origin[0], quat[0])
         assert self.map is not None
         self.map.update(xyz, T, last_ns, _POSE_SPREAD, self._noise)
+
+    def layers(self) -> tuple[dict[str, Float32Array], GridSpec] | None:
+        """Elevation (m) and its variance (m2) on their grid; None before anything is seen."""
+        if self.map is None or not self.scans:
+            return None
+        names = ("elevation", "variance")
+        return {name: self.map.layer(name) for name in names}, self.map.spec
 
     def ground_m(self, xy_m: FloatArray, radius_m: float = 1.0) -> float:
         """Middle height of what is seen around (2,) a place, metres; NaN where too little is."""

@@ -62,6 +62,20 @@ _ROVER: Final = (
         "initialpose", "geometry_msgs/msg/PoseWithCovarianceStamped", 0.0, OPERATOR, rovers=True
     ),
 )
+_HOPPER: Final = (
+    TopicContract("imu/data", "sensor_msgs/msg/Imu", 100.0, DRIVER),
+    TopicContract("joint_states", "sensor_msgs/msg/JointState", 50.0, DRIVER),
+    TopicContract("star_tracker/attitude", "sensor_msgs/msg/Imu", 2.0, DRIVER),
+    TopicContract("lidar/points", "sensor_msgs/msg/PointCloud2", 5.0, DRIVER),
+    TopicContract("altimeter/range", "sensor_msgs/msg/Range", 20.0, DRIVER),
+    TopicContract("tank/pressure", "sensor_msgs/msg/FluidPressure", 5.0, DRIVER),
+    TopicContract("odom", "nav_msgs/msg/Odometry", 50.0),
+    TopicContract("elevation_map", "grid_map_msgs/msg/GridMap", on_demand=True),
+    TopicContract("thrusters/command", "sensor_msgs/msg/JointState"),
+    TopicContract("plan", "nav_msgs/msg/Path"),
+    TopicContract("goal_pose", "geometry_msgs/msg/PoseStamped", 0.0, OPERATOR),
+    TopicContract("initialpose", "geometry_msgs/msg/PoseWithCovarianceStamped", 0.0, OPERATOR),
+)
 _EVERY: Final = (
     TopicContract("battery", "sensor_msgs/msg/BatteryState", 1.0),
     TopicContract("link", "std_msgs/msg/Bool", 1.0),
@@ -75,9 +89,9 @@ def contract(*, drives: bool) -> tuple[TopicContract, ...]:
     """The topics of a vehicle.
 
     Args:
-        drives: whether it is a rover.
+        drives: whether it is a rover; otherwise it hops.
     """
-    return (*_ROVER, *_EVERY) if drives else _EVERY
+    return (*(_ROVER if drives else _HOPPER), *_EVERY)
 
 
 def regular_rate_hz(topic: str) -> float:

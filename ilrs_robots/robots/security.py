@@ -16,8 +16,9 @@ from ilrs_robots.robots.interfaces import DRIVER, OPERATOR, contract
 POLICY_VERSION: Final = "0.2.0"
 _ACTION_PART: Final = "/_action/"
 ACTIONS: Final = ("navigate_to_pose", "follow_waypoints")
-"""What an operator may ask of a vehicle that drives."""
-OPERATOR_SERVICES: Final = ("estop", "terrain/clear", "terrain/save", "terrain/load")
+"""What an operator may ask of a vehicle."""
+ESTOP: Final = "estop"
+OPERATOR_SERVICES: Final = (ESTOP, "terrain/clear", "terrain/save", "terrain/load")
 OPERATOR_TOPICS: Final = (
     "odom", "plan", "battery", "link", "health", "gate_status", "traversability", "elevation_map",
     "robot_description",
@@ -95,7 +96,8 @@ def drivers(robot: str, *, drives: bool, simulated: bool = False) -> Profiles:
     basic = _basic(space, node)
     sent = {f"{space}/{row.name}" for row in contract(drives=drives) if row.source == DRIVER}
     sent |= {"/diagnostics"} | ({"/clock"} if simulated else set())
-    taken = {f"{space}/cmd_vel"} if drives else set()
+    taken = {f"{space}/cmd_vel" if drives else f"{space}/thrusters/command"}
+    taken |= set() if drives else {f"{space}/odom"}
     return {(space, node): Endpoints(basic.publish | sent, frozenset(taken), basic.reply)}
 
 
@@ -111,8 +113,8 @@ def operator(robot: str, *, drives: bool) -> Profiles:
     rows = contract(drives=drives)
     sent = {f"{space}/{row.name}" for row in rows if row.source == OPERATOR}
     seen = {f"{space}/{name}" for name in OPERATOR_TOPICS} | set(SEEN_BY_ALL)
-    asked = {f"{space}/{name}" for name in OPERATOR_SERVICES} if drives else set()
-    called = {f"{space}/{name}" for name in ACTIONS} if drives else set()
+    asked = {f"{space}/{name}" for name in (OPERATOR_SERVICES if drives else (ESTOP,))}
+    called = {f"{space}/{name}" for name in ACTIONS}
     return {
         (space, node): Endpoints(
             basic.publish | sent,

@@ -21,6 +21,7 @@ MODES: Final = {
     "localization": "no_pose",
     "terrain_mapping": "blind",
     "navigation": "no_goals",
+    "flight": "no_flight",
     "power": "power",
     "state_publisher": "no_description",
     "health": "computer",

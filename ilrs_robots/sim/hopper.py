@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from ilrs_robots.core.control.drive import ACTUATOR_TIMEOUT_S
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.geometry.se3 import rpy_from_quat
 from ilrs_robots.core.types import OdometryEstimate, ThrusterCommand, VelocityCommand
-from ilrs_robots.robots.hop_keeper import HopKeeper
+from ilrs_robots.robots.hop_keeper import TAKES_OVER_S, HopKeeper
 from ilrs_robots.robots.hop_vehicle import tipping_angle_rad
 from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.sim.config import SimConfig
@@ -70,7 +69,7 @@ class Hopper(Vehicle):
     def thrust(
         self, command: ThrusterCommand, now_ns: int, estimate: OdometryEstimate | None = None
     ) -> None:
-        """Take a command; it counts for ``ACTUATOR_TIMEOUT_S``, then the keeper lands.
+        """Take a command; it counts for ``TAKES_OVER_S``, then the keeper lands.
 
         Raises:
             ConfigError: not one finite number for each thruster.
@@ -89,7 +88,7 @@ class Hopper(Vehicle):
     def actuate(self, now_ns: int, period_s: float) -> None:
         """Set the valves; the legs are springs."""
         given = self._commanded_ns
-        if given is not None and now_ns - given > ACTUATOR_TIMEOUT_S * 1e9:
+        if given is not None and now_ns - given > TAKES_OVER_S * 1e9:
             self.engines.command(self.keeper.thrust_n(now_ns))
         self._period_s = period_s
         self._speed_before = self.linear_map_mps

@@ -112,7 +112,7 @@ class EmbeddedWorld:
     def thrust(
         self, robot: str, command: ThrusterCommand, estimate: OdometryEstimate | None = None
     ) -> None:
-        """Give a hopper's thrusters a command; it counts for ``ACTUATOR_TIMEOUT_S``.
+        """Give a hopper's thrusters a command; it counts for ``hop_keeper.TAKES_OVER_S``.
 
         Args:
             robot: the vehicle.

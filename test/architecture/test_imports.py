@@ -101,7 +101,9 @@ rclpy.shutdown()
     assert run_python(code).strip().splitlines()[-1] == "heavy: []"
 
 
-@pytest.mark.parametrize("name", ["localization", "navigation", "terrain_mapping", "command_gate"])
+@pytest.mark.parametrize(
+    "name", ["localization", "navigation", "terrain_mapping", "command_gate", "flight"]
+)
 def test_a_robots_node_never_holds_the_true_ground(name: str) -> None:
     text = (PACKAGE / "nodes" / f"{name}.py").read_text(encoding="utf-8")
     assert "load_site" not in text

@@ -61,6 +61,15 @@ def test_it_comes_up_keeps_truth_apart_and_ctrl_c_leaves_nothing(
     assert list(bag.glob("*.mcap"))
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_a_hopper_hops_by_one_command(start: Callable[..., Any]) -> None:
+    run = start("sim", "--site", "shackleton", "--robot", "hopper", "--goal", "30,-20")
+    assert run.process.wait(timeout=800) == 0, run.said()
+    assert "goal succeeded" in run.said()
+    assert run.orphans() == []
+
+
 def test_an_unknown_robot_is_one_clear_line(start: Callable[..., Any]) -> None:
     run = start("sim", "--robot", "submarine")
     assert run.process.wait(timeout=120) == 1

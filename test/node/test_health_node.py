@@ -18,11 +18,11 @@ pytestmark = pytest.mark.node
 SITE = ["-p", "site:=three", "-p", "robot:=hopper"]
 
 
-class Heater(ManagedNode):
-    """A managed node under the name that the vehicle expects, as well as it is told to be."""
+class Part(ManagedNode):
+    """A managed node under a name that the vehicle expects, as well as it is told to be."""
 
-    def __init__(self) -> None:
-        super().__init__("power")
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
         self.robot = "hopper"
         self.level, self.sentence = OK, "warm"
 
@@ -56,11 +56,12 @@ class Listener:
 def test_degraded_modes_are_published_by_name_and_every_change_is_logged(
     graph: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    power, health = graph.add(Heater()), graph.add(HealthNode())
+    power, health = graph.add(Part("power")), graph.add(HealthNode())
+    flight = graph.add(Part("flight"))
     health.robot, health.site_name = "hopper", "three"
     health.set_parameters([Parameter("use_sim_time", value=True)])  # nobody keeps CI's clock
     seen = Listener(graph)
-    for node in (power, health):
+    for node in (power, flight, health):
         bring_up(node)
     graph.until(lambda: seen.modes == "nominal", "a healthy vehicle")
     graph.until(lambda: seen.tree.get("/hopper/power") == OK, "the tree of standard tools")

@@ -14,6 +14,7 @@ from std_msgs.msg import String
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes import qos
 from ilrs_robots.nodes.command_gate import CommandGateNode
+from ilrs_robots.nodes.flight import FlightNode
 from ilrs_robots.nodes.health import HealthNode
 from ilrs_robots.nodes.localization import LocalizationNode
 from ilrs_robots.nodes.managed import ManagedNode
@@ -22,13 +23,21 @@ from ilrs_robots.nodes.power import PowerNode
 from ilrs_robots.nodes.state_publisher import StatePublisherNode
 from ilrs_robots.nodes.terrain_mapping import TerrainMappingNode
 from ilrs_robots.nodes.transforms import TransformListener
-from ilrs_robots.robots.assembly import GATE, ROBOT_NODES
+from ilrs_robots.robots.assembly import GATE, HOPPER_NODES, ROBOT_NODES
+
+
+def hopper_s(node: FlightNode) -> FlightNode:
+    """The node of a vehicle that can fly: by default all are of a rover."""
+    node.robot = "hopper"
+    return node
+
 
 MAKERS: dict[str, Callable[[TransformListener], Any]] = {
     "state_publisher": lambda _listener: StatePublisherNode(),
     "localization": lambda _listener: LocalizationNode(),
     "terrain_mapping": TerrainMappingNode,
     "navigation": NavigationNode,
+    "flight": lambda listener: hopper_s(FlightNode(listener)),
     "command_gate": lambda _listener: CommandGateNode(),
     "power": PowerNode,
     "health": lambda _listener: HealthNode(),
@@ -126,7 +135,7 @@ WAY_TO: dict[int, tuple[str, ...]] = {
 
 
 def test_the_nodes_of_this_test_are_all_of_a_vehicle() -> None:
-    assert set(MAKERS) == {*ROBOT_NODES, GATE}
+    assert set(MAKERS) == {*ROBOT_NODES, *HOPPER_NODES, GATE}
 
 
 LIGHT = ("state_publisher", "health")

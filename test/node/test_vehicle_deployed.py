@@ -193,7 +193,7 @@ def test_the_check_tells_what_is_there_and_what_is_missing(
     assert found["reachability"]["level"] == "ok"
     assert found["versions"]["level"] == "ok"
     assert found["disk"]["what"].endswith("free")
-    assert found[f"topic /{robot}/battery"]["level"] == ("error" if vehicle.drives else "ok")
+    assert found[f"topic /{robot}/battery"]["level"] == "error"  # no driver, no pose
     assert found["node health"]["what"]
     if vehicle.drives:
         assert done.return_value == 1, done.output

@@ -25,6 +25,7 @@ def lands_softly(result):
     assert result.body_touches == 0
 
 
+@pytest.mark.soak
 def test_a_hop_of_100_m_goes_through_its_phases_and_ends_at_its_place(make_hopper):
     lockstep = make_hopper()
     phases = []
@@ -48,6 +49,7 @@ def test_a_hop_of_100_m_goes_through_its_phases_and_ends_at_its_place(make_hoppe
     assert seen == pytest.approx(lockstep.world.evaluation("hopper").propellant_kg, abs=0.2)
 
 
+@pytest.mark.soak
 def test_in_darkness_the_lidar_shows_the_ground_it_comes_down_to(make_hopper):
     """Over hills and rocks, with a prior that is half a metre too high."""
     ground = AnalyticTerrain(
@@ -64,6 +66,39 @@ def test_in_darkness_the_lidar_shows_the_ground_it_comes_down_to(make_hopper):
     )
     level = float(ground.height(result.status.chosen_m[None, :2] - drift[:2])[0])
     assert result.status.chosen_m[2] - drift[2] == pytest.approx(level, abs=0.15)
+
+
+def test_a_field_of_rocks_that_orbit_did_not_see_is_left_for_a_place_that_its_own_map_calls_safe(
+    make_hopper,
+):
+    """Rocks of half a metre all around the goal: the map of the descent finds the clear ground."""
+    rng, place = np.random.default_rng(3), np.array([38.0, 0.0])
+    away = 2.8 * np.sqrt(rng.uniform(0.0, 1.0, 30))
+    angle, size = rng.uniform(0.0, 6.28, 30), rng.uniform(0.3, 0.5, 30)
+    x, y = place[0] + away * np.cos(angle), place[1] + away * np.sin(angle)
+    rocks = np.column_stack((x, y, 0.02 * x, size, size, size, np.zeros(30)))
+    ground = AnalyticTerrain(lambda x, y: 0.02 * x, AnalyticRocks.of(*map(tuple, rocks)))
+    lockstep = make_hopper(ground, lidar=True, half_m=100.0)
+    heights = []
+
+    def watch(step):
+        status = step.flight.status
+        if np.isnan(status.decided_m) and np.isfinite(status.last_m):
+            heights.append(status.last_m)
+
+    result = lockstep.hop(tuple(place), 120.0, watch)
+    lands_softly(result)
+    status = result.status
+    assert status.diverts >= 1
+    assert status.safe
+    truth = lockstep.world.truth("hopper").position_m[:2]
+    clear = np.hypot(x - truth[0], y - truth[1]) - size
+    assert clear.min() > 0.95  # no rock within the circle of the feet
+    assert result.goal_miss_m > 2.0
+    assert any("divert of" in note for note in status.notes)
+    law = lockstep.flight.cfg.terminal
+    assert min(heights) > law.release_m
+    assert law.release_m < status.decided_m < max(heights)
 
 
 def test_what_cannot_be_afforded_or_is_not_known_is_refused_with_the_numbers(make_hopper):

@@ -56,3 +56,46 @@ def test_nothing_is_compiled_once_a_vehicle_drives() -> None:
         [sys.executable, "-c", DRIVE], capture_output=True, text=True, timeout=500, check=True
     )
     assert done.stdout.split() == []
+
+
+HOP = """
+import sys
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from ilrs_robots.core import warm
+from ilrs_robots.core.terrain.dem import Dem
+from ilrs_robots.core.types import GridSpec
+from ilrs_robots.robots.model import load_robot
+from ilrs_robots.sim.analytic import hills
+from ilrs_robots.sim.hop_lockstep import HopLockstep
+from ilrs_robots.sim.world import SimRobot
+
+def compiled():
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if name.startswith("ilrs_robots.core"):
+            for value in vars(module).values():
+                if isinstance(value, Dispatcher):
+                    key = value.py_func.__module__ + "." + value.py_func.__name__
+                    found[key] = set(value.signatures)
+    return found
+
+warm.hopping()
+before = compiled()
+spec = GridSpec(-100.0, -100.0, 5.0, 41, 41)
+prior = Dem(hills().grid(spec), spec)
+run = HopLockstep(hills(), prior, SimRobot("hopper", load_robot("hopper")), 1)
+print(run.hop((38.0, 0.0), 90.0), file=sys.stderr)
+late = {key: kinds - before.get(key, set()) for key, kinds in compiled().items()}
+print(*sorted(key for key, kinds in late.items() if kinds), sep="\\n")
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_nothing_is_compiled_once_a_hopper_flies() -> None:
+    """A flight that waits for a compiler is one without commands."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOP], capture_output=True, text=True, timeout=800, check=True
+    )
+    assert done.stdout.split() == [], done.stderr

@@ -94,13 +94,13 @@ def test_what_needs_wheels_says_so_of_a_hopper(derive):
 def test_a_hopper_gets_no_rover_nodes_and_the_default_site_runs_what_it_ran():
     three = site_processes(read_site("three"), "three", 1)
     names = {spec.name: spec.nodes for spec in three}
-    assert names["hopper"] == ("state_publisher", "power", "health")
+    assert names["hopper"] == ("state_publisher", "flight", "power", "health")
     assert "hopper.gate" not in names
     assert {"crewed_rover", "crewed_rover.gate", "long_range", "long_range.gate"} <= set(names)
     bare = site_processes(
         read_site("three"), "three", 1, robots=("hopper",), state_publisher=False
     )
-    assert {spec.name: spec.nodes for spec in bare}["hopper"] == ("power", "health")
+    assert {spec.name: spec.nodes for spec in bare}["hopper"] == ("flight", "power", "health")
     default = {spec.name for spec in site_processes(read_site("shackleton"), "shackleton", 1)}
     assert default == {"sim", "long_range", "long_range.gate"}
 

@@ -19,8 +19,8 @@ from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.robots import computer, deployment
 from ilrs_robots.robots.assembly import (
     GATE,
+    HOPPER_NODES,
     ROBOT_NODES,
-    STANDING_NODES,
     dds_environment,
     nodes_of,
     robot_processes,
@@ -114,7 +114,7 @@ def manage(
 
     drives = isinstance(load_robot(kind or robot), RoverModel)
     # the gate first: nothing shall be commanded past it; nothing waits for the descriptions
-    ours = (GATE, *ROBOT_NODES) if drives else STANDING_NODES
+    ours = (GATE, *ROBOT_NODES) if drives else HOPPER_NODES
     names = sorted((n for n in ours if n not in skip), key=lambda name: name == "state_publisher")
     end_s = time.monotonic() + duration_s if duration_s else math.inf
     with stop_on_signals() as stop:

@@ -1,6 +1,6 @@
 """Program ``robot_node``: the nodes of one vehicle, all in this process or those named.
 
-What belongs to a site and not to a vehicle (its mission) runs by the same program.
+What belongs to a site and not to a vehicle (its base, its mission) runs by the same program.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ OTHERS: Final = {
     "state_publisher": "StatePublisherNode",
     "localization": "LocalizationNode",
     "health": "HealthNode",
+    "base": "BaseNode",
     "mission": "MissionNode",
 }
 

@@ -31,7 +31,7 @@ from ilrs_robots.robots.assembly import (
     robot_processes,
     site_processes,
 )
-from ilrs_robots.robots.mission_assembly import mission_process, mission_robots
+from ilrs_robots.robots.mission_assembly import base_processes, mission_process, mission_robots
 from ilrs_robots.robots.mission_checks import load_mission
 from ilrs_robots.robots.mission_file import read_mission
 from ilrs_robots.robots.model import RoverModel
@@ -109,7 +109,9 @@ def site_plan(
         loaded = load_mission(mission, *load_prior(name, seed=seed))
         robots = mission_robots(loaded, site, robots)
         told = (mission, name, seed, robots)
-        ours.append(mission_process(*told, use_sim_time=simulated, state_dir=_state(folder)))
+        state = _state(folder)
+        ours += base_processes(site, *told[1:], use_sim_time=simulated, state_dir=state)
+        ours.append(mission_process(*told, use_sim_time=simulated, state_dir=state))
     return _plan(args, [*ours, *others], remarks, folder, machine)
 
 

@@ -21,7 +21,7 @@ from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
 from ilrs_robots.cli.terminal import console, goal_progress, log_lines
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, mover_of, site_processes
-from ilrs_robots.robots.mission_assembly import mission_process
+from ilrs_robots.robots.mission_assembly import base_processes, mission_process
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
@@ -170,6 +170,7 @@ def _processes(
     )
     if request.mission:
         told = (request.mission, request.site, site.terrain.seed, robots)
+        specs += base_processes(site, *told[1:], use_sim_time=True, state_dir=state)
         specs.append(mission_process(*told, use_sim_time=True, state_dir=state))
     return specs
 

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.nodes.base import BaseNode
 from ilrs_robots.nodes.command_gate import CommandGateNode
 from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
 from ilrs_robots.nodes.flight import FlightNode
@@ -81,7 +82,7 @@ def tables() -> dict[str, list[ParameterRow]]:
     found: dict[str, list[ParameterRow]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for make in (make_nodes, _gate, _flight, _simulator, _support,
-                     lambda: _recorder(folder), _mission):  # fmt: skip
+                     lambda: _recorder(folder), _mission, lambda: [BaseNode()]):  # fmt: skip
             with _made(make) as nodes:
                 rows = {node.get_name(): rows_of(node) for node in nodes}
                 found |= {name: table for name, table in rows.items() if table}

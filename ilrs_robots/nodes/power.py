@@ -7,11 +7,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from sensor_msgs.msg import BatteryState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64
 
 from ilrs_robots.core import warm
 from ilrs_robots.core.environment.surface_network import Route
-from ilrs_robots.core.errors import IlrsError, TransformError
+from ilrs_robots.core.errors import ConfigError, IlrsError, TransformError
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.kept_state import KeptState
@@ -30,6 +30,8 @@ KEEP_EVERY: Final = 10
 """Steps between two keepings of the charge."""
 LOW_MARGIN: Final = 0.1
 """Charge above the reserve at which the diagnostics warn."""
+GRANT_S: Final = 10.0
+"""A grant of the base counts for so long; a base that falls silent grants nothing."""
 KELVIN_AT_0_C: Final = 273.15
 
 
@@ -39,8 +41,8 @@ class PowerNode(ManagedNode):
     A vehicle is where the transforms say.
     """
 
-    def __init__(self, listener: TransformListener) -> None:
-        super().__init__("power")
+    def __init__(self, listener: TransformListener, **options: Any) -> None:
+        super().__init__("power", **options)
         self._listener = listener
         self._state: PowerState | None = None
 
@@ -55,6 +57,7 @@ class PowerNode(ManagedNode):
         warm.power()
         self._kept = KeptState.of(self, f"{self.robot}.power")
         self._since_kept = 0
+        self._granted_ns: int | None = None
         self._pose: FloatArray | None = None
         self._time_s: float | None = None
         self._trouble = ""
@@ -64,6 +67,7 @@ class PowerNode(ManagedNode):
             self.get_logger().warning(f"restarted: battery at {100 * kept['charge']:.0f} %")
         self._battery = self.publisher(BatteryState, "battery", qos.STATE)
         self._link = self.publisher(Bool, "link", qos.STATE)
+        self.subscribe(Float64, "charge_grant", self._on_grant, qos.STATE)
         self._node_clock.timer(PERIOD_S, self._on_time)
 
     def reset(self) -> None:
@@ -92,7 +96,10 @@ class PowerNode(ManagedNode):
         if self._node_clock.went_back_ns(now_ns) and self._node_clock.simulated:
             power = self._model.power
             self._step.restart(power.charge, power.box.setpoint_k)
-            self._pose = self._time_s = None
+            self._pose = self._time_s = self._granted_ns = None
+            self._step.grant_w = None
+        if self._granted_ns is not None and now_ns - self._granted_ns > GRANT_S * 1e9:
+            self._step.grant_w = 0.0
         pose = self._newest_pose()
         if pose is None:
             return
@@ -108,6 +115,11 @@ class PowerNode(ManagedNode):
         self._link.publish(Bool(data=any(route is not None for route in reached)))
         self._keep(self._state)
         self.latency.add(perf_counter() - begin)
+
+    def _on_grant(self, msg: Float64) -> None:
+        if not 0.0 <= msg.data < math.inf:
+            raise ConfigError(f"charge_grant = {msg.data} W: must be 0 W or more")
+        self._granted_ns, self._step.grant_w = self.now_ns(), msg.data
 
     def _newest_pose(self) -> FloatArray | None:
         tree = self._listener.tree

@@ -1,4 +1,4 @@
-"""The process that runs a mission, as plain data like those of ``robots.assembly``."""
+"""The processes of a site's base and of a mission, as plain data like ``robots.assembly``'s."""
 
 from __future__ import annotations
 
@@ -10,6 +10,37 @@ from ilrs_robots.robots.mission import Mission
 from ilrs_robots.robots.site import SiteConfig
 
 MISSION_NODE = "mission"
+BASE_NODE = "base"
+
+
+def base_processes(
+    site: SiteConfig,
+    site_name: str,
+    seed: int,
+    robots: tuple[str, ...],
+    *,
+    use_sim_time: bool,
+    state_dir: Path | None = None,
+) -> list[ProcessSpec]:
+    """The base, where the site has one that gives power.
+
+    Args:
+        site: the loaded site.
+        site_name: what it loads (name or path).
+        seed: of a procedural terrain.
+        robots: vehicles that run.
+        use_sim_time: whether time comes from ``/clock``.
+        state_dir: folder where it keeps whether its power has failed, or None.
+    """
+    if site.base.fission is None and not site.base.towers:
+        return []
+    parameters: dict[str, ParameterValue] = {
+        "site": site_name, "seed": seed, "robots": ",".join(robots),
+        "use_sim_time": use_sim_time, "nodes": BASE_NODE,
+    }  # fmt: skip
+    if state_dir is not None:
+        parameters["state_dir"] = str(state_dir)
+    return [ProcessSpec(BASE_NODE, "robot_node", "", (BASE_NODE,), parameters)]
 
 
 def mission_process(

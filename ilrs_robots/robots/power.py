@@ -81,11 +81,26 @@ class RadioSiteConfig:
 
 
 @dataclass(frozen=True)
+class SolarTowerConfig:
+    """A mast with solar cells that feeds the base."""
+
+    name: str = param(doc="unique within the site")
+    x_m: float = param(doc="map x", unit="m")
+    y_m: float = param(doc="map y", unit="m")
+    array: SolarArrayConfig = param(doc="its cells; mast_m is their height above ground")
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        config.check(self)
+
+
+@dataclass(frozen=True)
 class BaseConfig:
     """Power and radios of a site that vehicles use."""
 
     fission: FissionStationConfig | None = param(None, doc="fission station")
     chargers: tuple[ChargerConfig, ...] = param((), doc="fed by the fission station")
+    towers: tuple[SolarTowerConfig, ...] = param((), doc="solar towers, beside the station")
     radios: tuple[RadioSiteConfig, ...] = param((), doc="ends and relays of the ground's links")
 
     def __post_init__(self) -> None:
@@ -94,9 +109,10 @@ class BaseConfig:
         if self.chargers and self.fission is None:
             raise ConfigError(f"charger {self.chargers[0].name!r}: there is no fission station")
         names = [c.name for c in self.chargers] + [r.name for r in self.radios]
+        names += [t.name for t in self.towers]
         for name in names:
             if names.count(name) > 1:
-                raise ConfigError(f"two chargers or radios of the name {name!r}")
+                raise ConfigError(f"two chargers, radios or towers of the name {name!r}")
 
     def charger_at(self, x_m: float, y_m: float) -> ChargerConfig | None:
         """The charger that a vehicle at a place in map reaches, or None."""

@@ -16,22 +16,19 @@ import numpy as np
 from ilrs_robots.core.energy.battery import Battery
 from ilrs_robots.core.energy.bus import Ledger, PowerBus
 from ilrs_robots.core.energy.drive import DriveModel
-from ilrs_robots.core.environment import ephemeris
 from ilrs_robots.core.environment.relay import load_network
-from ilrs_robots.core.environment.sight import sun_share
-from ilrs_robots.core.environment.site_frame import SiteFrame
 from ilrs_robots.core.environment.surface_network import EARTH_NODE, LinkModel, LinkNode, Route
 from ilrs_robots.core.environment.thermal import (
     ElectronicsBox,
     RegolithConfig,
     equilibrium_k,
-    irradiance_wpm2,
 )
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.model import RobotModel, RoverModel
 from ilrs_robots.robots.power import drive_model_of
 from ilrs_robots.robots.site import SiteConfig
+from ilrs_robots.robots.site_light import LightState, SiteLight
 
 LONGEST_STEP_S: Final = 60.0
 """Longer spans are cut into steps of at most this."""
@@ -40,23 +37,6 @@ STANDING_MPS: Final = 0.02
 COLDEST_GROUND_K: Final = 90.0
 """Of ground that gets light now and then; ground that never does is colder still."""
 YEAR_S: Final = 365.25 * 86_400.0
-
-
-@dataclass(frozen=True)
-class LightState:
-    """The Sun over the vehicle.
-
-    Attributes:
-        toward: (3,) unit vector to it, map.
-        elevation_rad: of its centre.
-        share: visible share of its disc, 0 to 1.
-        irradiance_wpm2: of the whole disc at right angles.
-    """
-
-    toward: FloatArray
-    elevation_rad: float
-    share: float
-    irradiance_wpm2: float
 
 
 @dataclass(frozen=True)
@@ -115,6 +95,8 @@ class PowerStep:
         site: place, epoch, base.
         prior: ground as known from orbit.
         others: vehicles that relay, where they are known to stand.
+        grant_w: what the base grants at a charger; None where no base speaks: then every other
+            charger is taken to be in full use.
     """
 
     name: str
@@ -122,6 +104,7 @@ class PowerStep:
     site: SiteConfig
     prior: Dem
     others: Sequence[LinkNode] = ()
+    grant_w: float | None = None
     _links: _Links = field(default_factory=_Links, init=False)
 
     def __post_init__(self) -> None:
@@ -131,15 +114,14 @@ class PowerStep:
             ConfigError: the site's network is unknown.
             EphemerisError: its epoch is outside 2020 to 2060.
         """
-        power, place = self.model.power, (self.site.latitude_deg, self.site.longitude_deg)
-        self._epoch_s = ephemeris.utc_seconds(self.site.epoch)
-        self._frame = SiteFrame.of_dem(self.prior, *(math.radians(v) for v in place))
-        self._network = LinkModel(self.prior, self._frame, load_network(self.site.network))
+        power = self.model.power
+        self._sky = SiteLight(self.site, self.prior)
+        self._epoch_s = self._sky.epoch_s
+        self._network = LinkModel(self.prior, self._sky.frame, load_network(self.site.network))
         self._drive: DriveModel | None = None
         if isinstance(self.model, RoverModel):
             mass_kg = self.model.total_mass_kg
             self._drive = drive_model_of(self.model.wheels, mass_kg, power.drive)
-        self._level_m = float(np.nanmedian(self.prior.heights_m))
         self.restart(power.charge, power.box.setpoint_k)
 
     def restart(self, charge: float, box_k: float, time_s: float | None = None) -> None:
@@ -176,18 +158,8 @@ class PowerStep:
 
     def light(self, time_s: float, position_m: FloatArray) -> LightState:
         """The Sun from a place in map, (3,) metres, at a ROS time."""
-        x, y = float(position_m[0]), float(position_m[1])
-        lat, lon = (float(v) for v in self._frame.place_of(x, y))
-        seen = ephemeris.sun(self._epoch_s + time_s, lat, lon, self._level_m)
-        yaw = float(self._frame.yaw_of_azimuth(seen.azimuth_rad, lat, lon))
-        up, radius = float(seen.elevation_rad), float(seen.radius_rad)
-        ground = float(self.prior.height(np.array([[x, y]]))[0])
-        base = ground if math.isfinite(ground) else float(position_m[2])
         panel_m = max((a.mast_m for a in self.model.power.solar), default=1.0)
-        share = sun_share(self.prior, (x, y, base + panel_m), yaw, up, radius)
-        flat = math.cos(up)
-        toward = np.array([flat * math.cos(yaw), flat * math.sin(yaw), math.sin(up)])
-        return LightState(toward, up, share, float(irradiance_wpm2(seen.distance_m)))
+        return self._sky.at(time_s, position_m, panel_m)
 
     def _advance(
         self, dt_s: float, light: LightState, T_map_base: FloatArray, speed_mps: float
@@ -242,7 +214,10 @@ class PowerStep:
         charger = self.site.base.charger_at(float(T_map_base[0, 3]), float(T_map_base[1, 3]))
         if charger is None:
             return "", 0.0
-        return charger.name, self.site.base.granted_w(charger, self.model.power.charger_w)
+        most_w = self.model.power.charger_w
+        if self.grant_w is not None:
+            return charger.name, min(max(self.grant_w, 0.0), charger.max_w, most_w)
+        return charger.name, self.site.base.granted_w(charger, most_w)
 
     def _surroundings(self, light: LightState) -> tuple[float, float]:
         """Temperature of level ground in balance with the light, and sunlight on the box, W."""

@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 from tf2_msgs.msg import TFMessage
 
 from ilrs_robots.core.types import GridSpec, VelocityCommand
-from ilrs_robots.nodes import convert, mission_node, missions, qos
+from ilrs_robots.nodes import convert, goal_server, missions, qos
 from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED
 from ilrs_robots.nodes.navigation import NavigationNode
 from ilrs_robots.nodes.runtime import bring_up
@@ -272,7 +272,7 @@ def test_an_emergency_stop_does_not_look_like_being_stuck(operator: Operator) ->
 def test_ten_goals_a_second_end_one_by_one_and_the_last_one_wins(
     graph: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mission_node, "RESULT_TIMEOUT_S", 1)
+    monkeypatch.setattr(goal_server, "RESULT_TIMEOUT_S", 1)
     made = brought_up(graph)
     tracked: list[GoalStatusArray] = []
     made.node.create_subscription(

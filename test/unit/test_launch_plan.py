@@ -457,3 +457,21 @@ except ConfigError as error:
     assert "sim:=gazebo" in said
     assert "sim:=mujoco" in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_mission_brings_its_vehicles_and_the_base(
+    machine: Callable[..., Machine], tmp_path: Path
+) -> None:
+    plan = site_plan({**DEFAULTS, "mission": "two_rovers"}, tmp_path, machine())
+    specs = {spec.name: spec for spec in plan.processes}
+    assert {"sim", "long_range", "crewed_rover", "base", "mission"} <= set(specs)
+    assert "hopper" not in specs
+    mission = specs["mission"]
+    assert isinstance(mission, ProcessSpec)
+    assert mission.parameters["robots"] == "long_range,crewed_rover"
+    with pytest.raises(IlrsError, match="three_vehicles"):
+        site_plan({**DEFAULTS, "mission": "three_vehicle"}, tmp_path, machine())
+    with pytest.raises(IlrsError, match="has tasks for long_range, not for hopper"):
+        site_plan(
+            {**DEFAULTS, "mission": "long_range_tour", "robots": "hopper"}, tmp_path, machine()
+        )

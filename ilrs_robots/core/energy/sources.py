@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.constants import STEFAN_BOLTZMANN_WPM2K4
+from ilrs_robots.core.energy.charging import fair_shares
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.types import FloatArray
 
@@ -170,9 +171,4 @@ class FissionStationConfig:
             wrong = float(demand[~(demand >= 0.0)][0])
             raise ConfigError(f"demand of a charger = {wrong} W: must be 0 W or more")
         left = max(self.rated_w - self.base_load_w, 0.0) * self.line_efficiency
-        granted = np.zeros(demand.shape)
-        order = np.argsort(demand, kind="stable")
-        for k, n in enumerate(order):
-            granted[n] = min(float(demand[n]), left / (len(order) - k))
-            left -= granted[n]
-        return granted
+        return np.array(fair_shares(left, demand.tolist()), dtype=np.float64)

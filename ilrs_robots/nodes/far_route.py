@@ -18,6 +18,7 @@ from ilrs_robots.core.planning.route_types import RouteAnswer
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.managed import ManagedNode
 from ilrs_robots.nodes.walk_home import WalkHome
+from ilrs_robots.robots.crew_step import DOOR
 from ilrs_robots.robots.far_goal import FarGoal, FarGoalConfig, Supply
 from ilrs_robots.robots.frames import MAP_FRAME
 from ilrs_robots.robots.model import RoverModel
@@ -38,7 +39,7 @@ class FarRoute:
         model: its vehicle.
         site: where it drives.
         navigator: that drives to near goals.
-        home: knows whether a crew is aboard.
+        home: knows whether a crew is aboard, and what is left in their suits.
     """
 
     def __init__(
@@ -49,7 +50,12 @@ class FarRoute:
         settings = node.tunable("far_goal", FarGoalConfig(), lambda c: self.goal.reconfigure(c))
         simulated = bool(node.get_parameter("use_sim_time").value)
         epoch = site.epoch if simulated else _UNIX
-        self._service = RouteService(node.site_name, node.robot, model, epoch, node.seed)
+        doors = any(structure.kind == DOOR for structure in site.structures)
+        start = site.robot(node.robot)
+        self._service = RouteService(
+            node.site_name, node.robot, model, epoch, node.seed,
+            home_m=None if doors else (start.x_m, start.y_m),
+        )  # fmt: skip
         self.goal = FarGoal(navigator, self._plan, settings)
         self._share = math.nan
         self._sun_ns: int | None = None
@@ -59,12 +65,12 @@ class FarRoute:
         node.subscribe(Vector3Stamped, "sun_sensor/direction", self._on_sun, qos.STATE)
 
     def _plan(self, request: RouteRequest, show: Show) -> RouteAnswer:
-        settings = self.goal.settings
-        crewed = self._home.aboard
-        order = replace(
-            self._service, days=settings.days, step_h=settings.step_h, crewed=crewed
+        settings, suits = self.goal.settings, self._home.suits
+        service = replace(
+            self._service, days=settings.days, step_h=settings.step_h, crewed=suits is not None,
+            suits=suits,
         )  # fmt: skip
-        return order.plan(request, show)
+        return service.plan(request, show)
 
     def step(self, now_ns: int, xy_m: tuple[float, float]) -> None:
         """Let the route say what is to be done now; call it before the navigator's step."""

@@ -7,6 +7,7 @@ from typing import Any
 from nav_msgs.msg import OccupancyGrid
 
 from ilrs_robots.core.control.navigator_types import NavigatorOutput
+from ilrs_robots.core.planning.walk_back import SuitState
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.kept_state import KeptState
@@ -70,9 +71,10 @@ class WalkHome:
             self._node.get_logger().warning(f"restarted: the suits had {hours:.1f} h left")
 
     @property
-    def aboard(self) -> bool:
-        """Whether people are on board who must be able to walk home."""
-        return self._step is not None and self._step.settings.aboard
+    def suits(self) -> SuitState | None:
+        """What is left in the suits of people on board; None where nobody is."""
+        step = self._step
+        return step.left if step is not None and step.settings.aboard else None
 
     def begin(self) -> None:
         """A simulation was reset."""

@@ -130,6 +130,11 @@ class CrewStep:
         if any(getattr(before, name) != getattr(settings, name) for name in names):
             self._left = self._given()
 
+    @property
+    def left(self) -> SuitState:
+        """What is left in the suits."""
+        return self._left
+
     def begin(self) -> None:
         """A simulation was reset: the suits are as they were given."""
         self._left, self._at_ns = self._given(), None

@@ -41,8 +41,8 @@ class FarGoalConfig:
     """Which goals are planned as routes, and how routes are followed."""
 
     beyond_m: float = param(
-        400.0, doc="goals farther away than this are planned as routes", unit="m", low=10.0,
-        high=700.0,
+        500.0, doc="goals farther away than this are planned as routes", unit="m", low=10.0,
+        high=600.0,
     )  # fmt: skip
     pass_m: float = param(
         8.0, doc="how near a point of the route within a drive counts as passed", unit="m",

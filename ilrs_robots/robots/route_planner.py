@@ -55,6 +55,7 @@ class RouteOrder:
         crewed: whether people are on board who must be able to walk home; None takes whether the
             vehicle has seats.
         home_m: door to walk to; None takes the site's habitats, or the start where it has none.
+        suits: what is left in them at the departure; None takes them as they leave the door.
         keep_outs: besides the site's buildings.
         config: in place of the robot's ``route``.
     """
@@ -67,6 +68,7 @@ class RouteOrder:
     charge: float | None = None
     crewed: bool | None = None
     home_m: tuple[float, float] | None = None
+    suits: SuitState | None = None
     keep_outs: tuple[KeepOut, ...] = ()
     config: RouteConfig | None = None
 
@@ -225,7 +227,8 @@ def plan_route(
     slack = None
     if walk is not None:
         track = answer.track
-        slack = walk.slack_at(track.xy_m, track.time_s, SuitState.fresh(walk.suit))
+        left = order.suits or SuitState.fresh(walk.suit)
+        slack = walk.slack_at(track.xy_m, track.time_s, left)
     return SiteRoute(site, robot, order, dem, ground, light, answer, links, walk, slack)
 
 
@@ -285,7 +288,7 @@ def _walk(
         doors = [order.home_m]
     suit = model.crew.suit
     walk = walk_back(dem, suit, model.crew.suited_mass_kg, doors)
-    return walk, walk.leave_by_s(SuitState.fresh(suit))
+    return walk, walk.leave_by_s(order.suits or SuitState.fresh(suit))
 
 
 def _horizon(dem: Dem, frame: SiteFrame, mast_m: float, show: Show) -> HorizonMap:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ilrs_robots.core.control.route_executive import RouteRequest
 from ilrs_robots.core.planning.route_types import RouteAnswer
+from ilrs_robots.core.planning.walk_back import SuitState
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.route_planner import RouteOrder, Show, plan_route
 
@@ -25,6 +26,8 @@ class RouteService:
         days: how far ahead each plan looks.
         step_h: between its maps of light.
         crewed: whether people are on board; None takes whether the vehicle has seats.
+        suits: what is left in theirs now; None takes them as they leave the door.
+        home_m: where they walk to at a site without habitats; None takes where a plan begins.
     """
 
     site_name: str
@@ -35,6 +38,8 @@ class RouteService:
     days: float = 3.0
     step_h: float = 1.0
     crewed: bool | None = None
+    suits: SuitState | None = None
+    home_m: tuple[float, float] | None = None
 
     def order(self, request: RouteRequest) -> RouteOrder:
         """The request in the planner's terms: from where the vehicle is, with what it has.
@@ -52,6 +57,8 @@ class RouteService:
             step_h=self.step_h,
             charge=charge,
             crewed=self.crewed,
+            suits=self.suits,
+            home_m=self.home_m,
             keep_outs=request.keep_outs,
             config=replace(own, speed_share=max(own.speed_share * request.pace, 0.01)),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from ilrs_robots.cli.plan import plan
+from ilrs_robots.core.control.route_executive import RouteRequest
 from ilrs_robots.core.errors import ConfigError, PlanningError
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.planning.walk_back import SuitState
 from ilrs_robots.robots.model import load_robot
 from ilrs_robots.robots.power_step import PowerStep
 from ilrs_robots.robots.route_planner import RouteOrder, SiteRoute, plan_route, route_vehicle_of
+from ilrs_robots.robots.route_service import RouteService
 
 SITE = """
 name: valley
@@ -108,11 +112,28 @@ def test_a_crew_can_walk_home_from_all_of_its_route(site: str) -> None:
     assert found.slack_s is not None
     assert found.slack_s.min() > 0.0
     assert ordered(site, "crewed_rover", crewed=False).slack_s is None
+    whole = SuitState.fresh(load_robot("crewed_rover").crew.suit)
+    used = ordered(site, "crewed_rover", goal_m=(-100.0, -90.0),
+                   suits=replace(whole, seconds=whole.seconds - 3600.0))  # fmt: skip
+    assert used.slack_s.min() < found.slack_s.min() - 1800.0, "of what is left now"
+
+
+def test_a_service_orders_what_the_vehicle_has_and_where_its_crew_walks_to() -> None:
+    model, suits = load_robot("crewed_rover"), SuitState(9000.0, 800.0)
+    service = RouteService("meadow", "crewed_rover", model, EPOCH, 3, crewed=True, suits=suits,
+                           home_m=(5.0, 6.0))  # fmt: skip
+    asked = RouteRequest((10.0, 0.0), (99.0, 0.0), 7200.0, 0.25 * model.power.battery.capacity_wh,
+                         pace=0.5)  # fmt: skip
+    order = service.order(asked)
+    assert (order.start_m, order.goal_m, order.charge) == ((10.0, 0.0), (99.0, 0.0), 0.25)
+    assert order.depart == EPOCH + dt.timedelta(hours=2)
+    assert (order.crewed, order.suits, order.home_m) == (True, suits, (5.0, 6.0))
+    assert order.config.speed_share == pytest.approx(0.5 * model.route.speed_share)
+    unheard = service.order(replace(asked, energy_wh=math.nan))
+    assert unheard.charge is None, "what the vehicle's file says"
 
 
 def test_a_linked_route_stays_in_reach_of_the_base(site: str) -> None:
-    from dataclasses import replace
-
     model = load_robot("long_range")
     config = replace(model.route, keep_linked=True)
     found = ordered(site, config=config)
@@ -129,7 +150,6 @@ def test_an_executive_is_served_from_where_the_vehicle_is_with_what_it_has(site:
         RouteState,
     )
     from ilrs_robots.robots.model import require_rover
-    from ilrs_robots.robots.route_service import RouteService
 
     model = require_rover(load_robot("long_range"), "routes")
     service = RouteService(site, "long_range", model, EPOCH, days=0.5)

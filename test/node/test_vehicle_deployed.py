@@ -188,7 +188,7 @@ def test_the_check_tells_what_is_there_and_what_is_missing(
     vehicle: Vehicle, watcher: Node
 ) -> None:
     robot = vehicle.robot
-    done = CliRunner().invoke(check, [robot, "--for", "2", "--json"], standalone_mode=False)
+    done = CliRunner().invoke(check, [robot, "--for", "3", "--json"], standalone_mode=False)
     found = {f["check"]: f for f in json.loads(done.output)["findings"]}
     assert found["reachability"]["level"] == "ok"
     assert found["versions"]["level"] == "ok"

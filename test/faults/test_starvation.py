@@ -1,0 +1,117 @@
+"""A vehicle's nodes get next to no processor time: it slows or stands, and that is seen.
+
+Its threads run as SCHED_IDLE on a core that busy processes hold. What is asserted is by the stamps
+of the messages, in simulated time, so that the machine's own load plays no part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+pytestmark = [pytest.mark.launch, pytest.mark.soak, pytest.mark.timeout(3000)]
+STALE_S = 0.5
+STARVED_S = 12.0
+"""Simulated, at the longest."""
+PATIENCE_S = 900.0
+ALL = QoSProfile(depth=2000, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class Witness:
+    """Everything that a judge needs to hear."""
+
+    def __init__(self, node: Any) -> None:
+        self.commands: list[tuple[float, float]] = []
+        self.poses: list[float] = []
+        self.gate: list[str] = []
+        subscribe = node.create_subscription
+        subscribe(TwistStamped, "/long_range/cmd_vel", self._command, ALL)
+        subscribe(Odometry, "/long_range/odom", self._pose, ALL)
+        subscribe(DiagnosticArray, "/diagnostics", self._told, ALL)
+
+    def _command(self, msg: TwistStamped) -> None:
+        moves = abs(msg.twist.linear.x) + abs(msg.twist.angular.z)
+        self.commands.append((seconds(msg), moves))
+
+    def _pose(self, msg: Odometry) -> None:
+        self.poses.append(seconds(msg))
+
+    def _told(self, msg: DiagnosticArray) -> None:
+        self.gate += [s.message for s in msg.status if s.name.endswith("/command_gate")]
+
+    def stalest_s(self, begin_s: float) -> float:
+        """Oldest pose that a moving command went out on."""
+        poses = np.sort(self.poses)
+        stamps = np.array([t for t, moves in self.commands if moves > 0.0 and t > begin_s])
+        if not len(stamps):
+            return 0.0
+        newest = poses[np.maximum(np.searchsorted(poses, stamps, side="right") - 1, 0)]
+        return float(np.max(stamps - newest))
+
+
+def seconds(msg: Any) -> float:
+    return float(msg.header.stamp.sec + msg.header.stamp.nanosec * 1e-9)
+
+
+@contextlib.contextmanager
+def starved(process: psutil.Process, core: int) -> Iterator[None]:
+    """Idle priority beside busy processes on one core, for a while."""
+    own = os.sched_getaffinity(process.pid)
+    burners = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"],
+                         preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+        for _ in range(2)
+    ]  # fmt: skip
+    try:
+        _threads(process, os.SCHED_IDLE, {core})
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            _threads(process, os.SCHED_OTHER, own)
+
+
+def _threads(process: psutil.Process, policy: int, cores: set[int]) -> None:
+    for thread in process.threads():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setscheduler(thread.id, policy, os.sched_param(0))
+            os.sched_setaffinity(thread.id, cores)
+
+
+def test_without_processor_time_it_stands_and_goes_on_afterwards(
+    start: Callable[..., Any], truth: Any
+) -> None:
+    run = start("sim", "--site", "shackleton", "--goal", "14,4", "--duration", "400", "--rtf", "1")
+    witness = Witness(truth.node)
+    run.until(truth(truth.drives), "the vehicle drives", PATIENCE_S)
+    begin_s, heard = truth.rows[-1][0], len(witness.gate)
+    with starved(run.child("robot_node"), max(os.sched_getaffinity(0))):
+        run.until(
+            truth(lambda: truth.rows[-1][0] > begin_s + STARVED_S or truth.rests()),
+            "it to stand, or time to pass",
+            PATIENCE_S,
+        )
+        run.until(truth(lambda: len(witness.gate) > heard + 1), "diagnostics")
+    slow = min(row[1] for row in truth.rows if row[0] > begin_s)
+    print(f"slowest {slow:.2f} m/s, stalest pose {witness.stalest_s(begin_s):.2f} s")
+    print(f"the gate said: {sorted(set(witness.gate[heard:]))}")
+    assert slow < 0.3
+    assert any(message != "open" for message in witness.gate[heard:])
+    run.until(truth(lambda: "goal succeeded" in run.said()), "the goal", PATIENCE_S)
+    assert run.process.wait(timeout=120) == 0
+    assert witness.stalest_s(begin_s) < STALE_S
+    truth.check_it_was_steady()

@@ -47,14 +47,12 @@ class Descent:
     """How it comes down now.
 
     Attributes:
-        place_m: (3,) of the vehicle, map, metres.
-        down_mps: its speed down.
+        down_mps: speed down.
         height_m: over the chosen place.
         spare_mps: delta-v that may go into a divert.
         lift_mps2: that the engines give at most, gravity taken off.
     """
 
-    place_m: FloatArray
     down_mps: float
     height_m: float
     spare_mps: float

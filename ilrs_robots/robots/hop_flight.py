@@ -293,7 +293,7 @@ class HopFlight:
         free_kg = min(self.cfg.divert_share * kept, self.pilot.propellant_kg)
         vehicle = self._vehicle
         now = Descent(
-            state.position_m, -float(state.velocity_mps[2]), self._height_m(status.chosen_m),
+            -float(state.velocity_mps[2]), self._height_m(status.chosen_m),
             vehicle.exhaust_mps * math.log(mass / (mass - free_kg)),
             vehicle.max_thrust_n / mass - vehicle.gravity_mps2,
         )  # fmt: skip

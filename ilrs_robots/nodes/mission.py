@@ -24,7 +24,6 @@ from sensor_msgs.msg import BatteryState
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.nodes import qos
 from ilrs_robots.nodes.kept_state import KeptState
-from ilrs_robots.nodes.managed import text_of
 from ilrs_robots.nodes.mission_orders import OrderDesk
 from ilrs_robots.nodes.parameters import declare, declare_one
 from ilrs_robots.robots.mission import Mission
@@ -145,7 +144,7 @@ class MissionNode(Node):  # type: ignore[misc]
             logger.warning(sentence)
         else:
             logger.info(sentence)
-        level = Log.WARN if event.trouble else Log.INFO
+        level = severity(Log.WARN if event.trouble else Log.INFO)
         stamp = self.get_clock().now().to_msg()
         self._log.publish(Log(stamp=stamp, level=level, name=name, msg=event.sentence))
 
@@ -187,5 +186,13 @@ def _row_status(row: TaskRow) -> DiagnosticStatus:
     return status
 
 
+def severity(constant: int | bytes) -> int:
+    """A level of ``rcl_interfaces/Log``; some distributions have its constants as a byte."""
+    return constant if isinstance(constant, int) else constant[0]
+
+
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else text_of(value)
+    """Times keep their milliseconds however long the mission is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

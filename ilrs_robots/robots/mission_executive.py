@@ -163,7 +163,7 @@ class MissionExecutive(MissionLedger):
                 return True
         open_now = [n for n, other in zip(names, others, strict=True) if not other.state.ended]
         why = f"waits for {open_now[0]}" if open_now else ""
-        if not why and now_s < start.at_s:
+        if not why and start.at_s > 0.0 and now_s < start.at_s:
             why = f"waits until {start.at_s:.0f} s"
         if not why and start.charge > 0.0 and not report.charge >= start.charge:
             why = f"waits for a charge of {100.0 * start.charge:.0f} %"

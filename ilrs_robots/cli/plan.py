@@ -86,8 +86,9 @@ def plan(
     model = require_rover(robot_model(named, robot), "planning a route")
     config = replace(model.route, keep_linked=keep_linked or model.route.keep_linked)
     order = RouteOrder(
-        goal, when, start, days, step_hours, charge, crew, home, keep_outs_of(keep_outs), config
-    )
+        goal, when, start, days=days, step_h=step_hours, charge=charge, crewed=crew, home_m=home,
+        keep_outs=keep_outs_of(keep_outs), config=config,
+    )  # fmt: skip
     if as_json:
         found = plan_route(site, robot, order, seed=seed)
         print(json.dumps(told(found)))

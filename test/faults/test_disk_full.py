@@ -66,6 +66,7 @@ def test_an_emergency_stop_outlives_the_gate_on_a_full_disk(graph: Any, small_di
     assert third._gate.estop
 
 
+@pytest.mark.soak
 def test_a_map_that_cannot_be_saved_is_refused_and_the_old_file_and_the_map_stay(
     graph: Any, small_disk: Any
 ) -> None:

@@ -135,6 +135,7 @@ def ride(graph: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ride:
     return Ride(graph, site)
 
 
+@pytest.mark.soak
 def test_a_far_goal_is_driven_to_along_its_route(ride: Ride) -> None:
     handle = ride.send(*FAR)
     ride.graph.until(lambda: ride.does() == "planning", "a plan to be made")

@@ -173,6 +173,7 @@ def test_what_cannot_be_flown_is_refused_with_the_numbers_and_a_cancel_is_no_lau
     assert sortie.thrust == []
 
 
+@pytest.mark.soak
 def test_a_flight_node_that_dies_in_flight_is_landed_and_its_next_life_does_not_know_its_place(
     sortie: Sortie,
 ) -> None:

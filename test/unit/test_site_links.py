@@ -69,7 +69,12 @@ def written(tmp_path: Path, kind: str, name: str, **changes: object) -> str:
         ("sites", "latitude_deg", 91.0, "latitude_deg = 91.0 deg: above the limit 90.0"),
         ("sites", "default_robots", ["nobody"], "has no robot 'nobody'"),
         ("sites", "base__fission__rated_w", -1.0, "base.fission.rated_w = -1.0 W: below"),
-        ("sites", "base__chargers__1__name", "charger_1", "two chargers or radios of the name"),
+        (
+            "sites",
+            "base__chargers__1__name",
+            "charger_1",
+            "two chargers, radios or towers of the name",
+        ),
         ("sites", "base__reactor", {}, "unknown key 'base.reactor'"),
         ("robots", "power__battery__capacity_wh", -5.0, "capacity_wh = -5.0 Wh: below"),
         ("robots", "power__loads_w__computer", -5.0, "power.loads_w = -5.0 W: below"),

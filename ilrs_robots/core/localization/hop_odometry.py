@@ -40,10 +40,10 @@ class HopConfig:
         4.0, doc="specific force that only a landing makes", unit="m/s2", low=0.1, high=1e3
     )
     gravity_tolerance_mps2: float = param(
-        0.06, doc="deviation from gravity that standing allows", unit="m/s2", low=0.0, high=10.0
+        0.03, doc="deviation from gravity that standing allows", unit="m/s2", low=0.0, high=10.0
     )
     standing_rate_rps: float = param(
-        0.02, doc="rate below which it stands", unit="rad/s", low=0.0, high=1.0
+        0.003, doc="rate below which it stands", unit="rad/s", low=0.0, high=1.0
     )
     standing_after_s: float = param(
         0.5, doc="quiet for so long is standing", unit="s", low=0.05, high=60.0

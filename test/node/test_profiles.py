@@ -35,6 +35,6 @@ def test_participants_meet_and_exchange_clouds(
     file.write_text(text, encoding="utf-8")
     for key, value in dds_environment({}, profile=file).items():
         monkeypatch.setenv(key, value)
-    found = measure(count=3, timeout_s=60.0)
-    assert found.answered >= 1
-    assert found.sent == 3
+    found = measure(count=10, timeout_s=60.0)
+    assert found.answered >= 1  # clouds go by best effort
+    assert found.sent == 10

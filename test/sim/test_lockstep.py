@@ -26,6 +26,7 @@ def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not() -> None:
 
 
 @pytest.mark.timeout(700)
+@pytest.mark.soak
 def test_it_reaches_a_goal_behind_obstacles() -> None:
     site, terrain = load_site("demo")
     assert site.goal_m is not None

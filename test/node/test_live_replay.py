@@ -132,7 +132,8 @@ def heard(odom: PoseTrack, map_odom: PoseTrack, elevation: Any, traversability: 
     T_map_odom = np.eye(4)
     T_map_odom[:3, 3] = map_odom.positions_m[-1]
     turned = metrics.rpy_of(map_odom.quats_wxyz[-1:])[0]
-    assert np.abs(turned).max() < 1e-6
+    # A place on the orbital map, which only the node has, may turn odom by less than anyone sees.
+    assert np.abs(turned).max() < 1e-4
     return Outcome(
         odom.stamps_ns, positions, metrics.rpy_of(quats)[:, 2],
         sample.layers["elevation"], costs.cost >= 1.0, sample.spec, T_map_odom,

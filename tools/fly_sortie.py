@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ilrs_robots.core import warm
 from ilrs_robots.core.errors import ConfigError
-from ilrs_robots.robots.hop_vehicle import require_hopper
+from ilrs_robots.robots.model import require_hopper
 from ilrs_robots.robots.site import load_site
 from ilrs_robots.sim.sortie import SortieRow, SortieRun
 from ilrs_robots.view.sortie_picture import draw_sortie

@@ -39,7 +39,7 @@ from ilrs_robots.robots.hop_flight_types import (
 )
 from ilrs_robots.robots.hop_report import flight_values
 from ilrs_robots.robots.hop_step import START_SIGMA_M, HopStep
-from ilrs_robots.robots.hop_vehicle import require_hopper
+from ilrs_robots.robots.model import require_hopper
 from ilrs_robots.robots.site import initial_pose, load_prior
 
 if TYPE_CHECKING:

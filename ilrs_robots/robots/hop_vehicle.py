@@ -7,28 +7,9 @@ import math
 import numpy as np
 
 from ilrs_robots.core.control.thruster_allocation import ThrusterLayout
-from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.planning.hop_types import HopVehicle
 from ilrs_robots.core.types import FloatArray
-from ilrs_robots.robots.model import HopperModel, RobotModel
-
-
-def require_hopper(model: RobotModel, what: str) -> HopperModel:
-    """The model as one that hops.
-
-    Args:
-        model: any vehicle.
-        what: needs thrusters, for the message.
-
-    Raises:
-        ConfigError: it has none.
-    """
-    if not isinstance(model, HopperModel):
-        raise ConfigError(
-            f"{what} needs a vehicle of type hopper, this one ({model.description}) is of type "
-            f"{model.type}"
-        )
-    return model
+from ilrs_robots.robots.model import HopperModel
 
 
 def layout_of(model: HopperModel) -> ThrusterLayout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
@@ -135,6 +135,8 @@ class HopperModel(RobotModel):
         return self.body.mass_kg + legs + self.tank.propellant_kg
 
 
+_Model = TypeVar("_Model", bound=RobotModel)
+
 MODELS: Final[dict[str, type[RobotModel]]] = {"rover": RoverModel, "hopper": HopperModel}
 """What ``type:`` in a robot's file stands for."""
 
@@ -149,9 +151,26 @@ def require_rover(model: RobotModel, what: str) -> RoverModel:
     Raises:
         ConfigError: it has none.
     """
-    if not isinstance(model, RoverModel):
+    return _require(model, RoverModel, "rover", what)
+
+
+def require_hopper(model: RobotModel, what: str) -> HopperModel:
+    """The model as one that hops.
+
+    Args:
+        model: any vehicle.
+        what: needs thrusters, for the message.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    return _require(model, HopperModel, "hopper", what)
+
+
+def _require(model: RobotModel, wanted: type[_Model], kind: str, what: str) -> _Model:
+    if not isinstance(model, wanted):
         raise ConfigError(
-            f"{what} needs a vehicle of type rover, this one ({model.description}) is of type "
+            f"{what} needs a vehicle of type {kind}, this one ({model.description}) is of type "
             f"{model.type}"
         )
     return model

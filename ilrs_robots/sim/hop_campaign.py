@@ -18,8 +18,7 @@ from ilrs_robots.core.planning.hop_types import HopRefusedError
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import FloatArray, GridSpec
 from ilrs_robots.robots.hop_flight_types import HopFlightConfig, HopOutcome
-from ilrs_robots.robots.hop_vehicle import require_hopper
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import RobotModel, require_hopper
 from ilrs_robots.sim.analytic import AnalyticTerrain
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.hop_lockstep import HopLockstep

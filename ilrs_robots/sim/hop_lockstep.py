@@ -12,8 +12,7 @@ from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import OdometryEstimate
 from ilrs_robots.robots.hop_flight import HopFlight, Sample
 from ilrs_robots.robots.hop_flight_types import FlightPhase, HopFlightConfig, HopStatus
-from ilrs_robots.robots.hop_vehicle import require_hopper
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import RobotModel, require_hopper
 from ilrs_robots.sim.config import SimConfig
 from ilrs_robots.sim.evaluation import HopperEvaluation
 from ilrs_robots.sim.terrain import Terrain

@@ -18,8 +18,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.hop_checks import supplies_of
 from ilrs_robots.robots.hop_flight_types import HopOutcome
-from ilrs_robots.robots.hop_vehicle import require_hopper
-from ilrs_robots.robots.model import HopperModel
+from ilrs_robots.robots.model import HopperModel, require_hopper
 from ilrs_robots.robots.power_step import PowerState, PowerStep
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain
 from ilrs_robots.sim.config import SimConfig

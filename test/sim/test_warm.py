@@ -9,16 +9,9 @@ import pytest
 
 pytestmark = pytest.mark.sim
 
-DRIVE = """
+COMPILED = """
 import sys
 from numba.core.dispatcher import Dispatcher
-from ilrs_robots.core import warm
-from ilrs_robots.core.cloud import self_filter
-from ilrs_robots.core.control import ground_guard
-from ilrs_robots.core.mapping.layers import LAYERS
-from ilrs_robots.robots.map_view import MapView
-from ilrs_robots.robots.site import load_prior, load_site
-from ilrs_robots.sim.lockstep import Lockstep
 
 def compiled():
     found = {}
@@ -29,6 +22,17 @@ def compiled():
                     key = value.py_func.__module__ + "." + value.py_func.__name__
                     found[key] = set(value.signatures)
     return found
+"""
+DRIVE = (
+    COMPILED
+    + """
+from ilrs_robots.core import warm
+from ilrs_robots.core.cloud import self_filter
+from ilrs_robots.core.control import ground_guard
+from ilrs_robots.core.mapping.layers import LAYERS
+from ilrs_robots.robots.map_view import MapView
+from ilrs_robots.robots.site import load_prior, load_site
+from ilrs_robots.sim.lockstep import Lockstep
 
 warm.mapping()
 warm.localization()
@@ -48,6 +52,7 @@ for key in sorted(key for key, kinds in late.items() if kinds):
     if ".core.terrain." not in key or ".dem." in key:  # the rest of it is the simulator's ground
         print(key)
 """
+)
 
 
 @pytest.mark.timeout(600)
@@ -58,10 +63,10 @@ def test_nothing_is_compiled_once_a_vehicle_drives() -> None:
     assert done.stdout.split() == []
 
 
-HOP = """
-import sys
+HOP = (
+    COMPILED
+    + """
 import numpy as np
-from numba.core.dispatcher import Dispatcher
 from ilrs_robots.core import warm
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import GridSpec
@@ -69,16 +74,6 @@ from ilrs_robots.robots.model import load_robot
 from ilrs_robots.sim.analytic import hills
 from ilrs_robots.sim.hop_lockstep import HopLockstep
 from ilrs_robots.sim.world import SimRobot
-
-def compiled():
-    found = {}
-    for name, module in list(sys.modules.items()):
-        if name.startswith("ilrs_robots.core"):
-            for value in vars(module).values():
-                if isinstance(value, Dispatcher):
-                    key = value.py_func.__module__ + "." + value.py_func.__name__
-                    found[key] = set(value.signatures)
-    return found
 
 warm.hopping()
 before = compiled()
@@ -89,6 +84,7 @@ print(run.hop((38.0, 0.0), 90.0), file=sys.stderr)
 late = {key: kinds - before.get(key, set()) for key, kinds in compiled().items()}
 print(*sorted(key for key, kinds in late.items() if kinds), sep="\\n")
 """
+)
 
 
 @pytest.mark.soak

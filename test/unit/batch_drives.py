@@ -7,11 +7,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.localization.dead_reckoning import DeadReckoning
 from ilrs_robots.core.localization.error_state import quat_exp as exponential
-from ilrs_robots.core.localization.reckoning_batch import IMU, JOINTS, STARS, SampleBatch
+from ilrs_robots.core.localization.inertial_batch import InertialBatch
+from ilrs_robots.core.localization.inertial_odometry import InertialOdometry
+from ilrs_robots.core.localization.reckoning_batch import (
+    IMU,
+    JOINTS,
+    STARS,
+    ReckoningBatch,
+    SampleBatch,
+)
+from ilrs_robots.core.types import AttitudeSample, ImuSample, OdometryEstimate
 from ilrs_robots.robots.model import load_robot, require_rover
 from ilrs_robots.robots.settings import dead_reckoning_config_of, kinematics_of
 
+Reckoner = DeadReckoning | InertialOdometry
 S = 1_000_000_000
 START_NS = 1000 * S
 MODEL = load_robot("crewed_rover")
@@ -139,3 +150,35 @@ def disorder(drive: Drive) -> None:
     for table in (drive.imu, drive.joints, drive.stars):
         for row in table[int(0.8 * len(table)) :]:
             row[0] -= 20 * S
+
+
+def one(into: Reckoner, batch: SampleBatch, n: int) -> OdometryEstimate | None:
+    """One sample into whatever reckons; what it gives."""
+    sample = batch.sample(n)
+    if isinstance(sample, ImuSample):
+        into.on_imu(sample)
+    elif isinstance(sample, AttitudeSample):
+        into.on_attitude(sample)
+    else:
+        return into.on_joints(sample)
+    return None
+
+
+def at_once(
+    into: Reckoner, many: ReckoningBatch | InertialBatch, batch: SampleBatch
+) -> tuple[dict[int, tuple], int]:
+    """Estimates as (position, attitude, covariance), and how many samples were taken singly."""
+    found, n, alone = {}, 0, 0
+    while n < len(batch.kinds):
+        step = many.advance(batch, n)
+        for k, at in enumerate(step.at.tolist()):
+            found[at] = step.position_m[k], step.quat_wxyz[k], step.spread[k]
+        if step.end < len(batch.kinds):
+            alone += 1
+            estimate = one(into, batch, step.end)
+            if estimate is not None:
+                found[step.end] = (
+                    estimate.position_m, estimate.quat_wxyz, estimate.pose_covariance
+                )  # fmt: skip
+        n = step.end + 1
+    return found, alone

@@ -16,17 +16,18 @@ from batch_drives import (
     YAW_RAD,
     Drive,
     S,
+    at_once,
     disorder,
     holes,
     nonsense,
     nothing,
+    one,
 )
 
 from ilrs_robots.core.localization.filter_config import FilterConfig
 from ilrs_robots.core.localization.inertial_batch import InertialBatch
 from ilrs_robots.core.localization.inertial_odometry import InertialOdometry
 from ilrs_robots.core.localization.reckoning_batch import SampleBatch
-from ilrs_robots.core.types import AttitudeSample, ImuSample, OdometryEstimate
 from ilrs_robots.robots.settings import filter_config_of, kinematics_of
 
 
@@ -38,33 +39,9 @@ def odometry() -> InertialOdometry:
     return made
 
 
-def one(into: InertialOdometry, batch: SampleBatch, n: int) -> OdometryEstimate | None:
-    sample = batch.sample(n)
-    if isinstance(sample, ImuSample):
-        into.on_imu(sample)
-    elif isinstance(sample, AttitudeSample):
-        into.on_attitude(sample)
-    else:
-        return into.on_joints(sample)
-    return None
-
-
-def at_once(batch: SampleBatch) -> tuple[InertialOdometry, dict[int, tuple], int]:
-    made, found, n, alone = odometry(), {}, 0, 0
-    many = InertialBatch(made)
-    while n < len(batch.kinds):
-        step = many.advance(batch, n)
-        for k, at in enumerate(step.at.tolist()):
-            found[at] = step.position_m[k], step.quat_wxyz[k], step.spread[k]
-        if step.end < len(batch.kinds):
-            alone += 1
-            estimate = one(made, batch, step.end)
-            if estimate is not None:
-                found[step.end] = (
-                    estimate.position_m, estimate.quat_wxyz, estimate.pose_covariance
-                )  # fmt: skip
-        n = step.end + 1
-    return made, found, alone
+def all_at_once(batch: SampleBatch) -> tuple[InertialOdometry, dict[int, tuple], int]:
+    made = odometry()
+    return made, *at_once(made, InertialBatch(made), batch)
 
 
 @pytest.mark.parametrize("change", [nothing, holes, nonsense, disorder])
@@ -75,7 +52,7 @@ def test_a_batch_gives_what_its_samples_give(change: Callable[[Drive], None]) ->
     singly = odometry()
     expected = {n: one(singly, batch, n) for n in range(len(batch.kinds))}
     expected = {n: estimate for n, estimate in expected.items() if estimate is not None}
-    end, found, alone = at_once(batch)
+    end, found, alone = all_at_once(batch)
     assert list(found) == list(expected)
     assert len(found) > 1000
     assert alone < 0.1 * len(batch.kinds)
@@ -102,7 +79,7 @@ def test_a_batch_gives_what_its_samples_give(change: Callable[[Drive], None]) ->
 
 def test_where_a_batch_is_cut_matters_little() -> None:
     batch = Drive(seed=2, smooth=True).batch()
-    _, whole, _ = at_once(batch)
+    _, whole, _ = all_at_once(batch)
     made = odometry()
     many, n, last = InertialBatch(made), 0, None
     while n < len(batch.kinds):

@@ -15,10 +15,12 @@ from batch_drives import (
     YAW_RAD,
     Drive,
     S,
+    at_once,
     disorder,
     holes,
     nonsense,
     nothing,
+    one,
 )
 
 from ilrs_robots.core.localization.dead_reckoning import DeadReckoning, DeadReckoningConfig
@@ -26,7 +28,7 @@ from ilrs_robots.core.localization.reckoning_batch import (
     ReckoningBatch,
     SampleBatch,
 )
-from ilrs_robots.core.types import ImuSample, JointSample, OdometryEstimate
+from ilrs_robots.core.types import OdometryEstimate
 from ilrs_robots.robots.settings import kinematics_of
 
 
@@ -38,38 +40,16 @@ def reckoning(config: DeadReckoningConfig = CONFIG) -> DeadReckoning:
     return made
 
 
-def one(dead: DeadReckoning, batch: SampleBatch, n: int) -> OdometryEstimate | None:
-    sample = batch.sample(n)
-    if isinstance(sample, ImuSample):
-        return dead.on_imu(sample)
-    if isinstance(sample, JointSample):
-        return dead.on_joints(sample)
-    return dead.on_attitude(sample)
-
-
 def singly(batch: SampleBatch) -> tuple[DeadReckoning, dict[int, OdometryEstimate]]:
     dead = reckoning()
     found = {n: one(dead, batch, n) for n in range(len(batch.kinds))}
     return dead, {n: estimate for n, estimate in found.items() if estimate is not None}
 
 
-def at_once(batch: SampleBatch) -> tuple[DeadReckoning, dict[int, tuple], int]:
+def all_at_once(batch: SampleBatch) -> tuple[DeadReckoning, dict[int, tuple], int]:
     """As ``singly``: estimates as (position, attitude, covariance), and samples taken singly."""
-    dead, found, n, alone = reckoning(), {}, 0, 0
-    many = ReckoningBatch(dead)
-    while n < len(batch.kinds):
-        step = many.advance(batch, n)
-        for k, at in enumerate(step.at.tolist()):
-            found[at] = step.position_m[k], step.quat_wxyz[k], step.spread[k]
-        if step.end < len(batch.kinds):
-            estimate = one(dead, batch, step.end)
-            alone += 1
-            if estimate is not None:
-                found[step.end] = (
-                    estimate.position_m, estimate.quat_wxyz, estimate.pose_covariance
-                )  # fmt: skip
-        n = step.end + 1
-    return dead, found, alone
+    dead = reckoning()
+    return dead, *at_once(dead, ReckoningBatch(dead), batch)
 
 
 @pytest.mark.parametrize("change", [nothing, holes, nonsense, disorder])
@@ -78,7 +58,7 @@ def test_a_batch_gives_what_its_samples_give(change: Callable[[Drive], None]) ->
     change(drive)
     batch = drive.batch()
     expected_end, expected = singly(batch)
-    end, found, alone = at_once(batch)
+    end, found, alone = all_at_once(batch)
     assert list(found) == list(expected)
     assert len(found) > 1000
     assert alone < 0.1 * len(batch.kinds)
@@ -98,7 +78,7 @@ def test_a_batch_gives_what_its_samples_give(change: Callable[[Drive], None]) ->
 
 def test_where_a_batch_is_cut_does_not_matter() -> None:
     batch = Drive(seed=2).batch()
-    _, whole, _ = at_once(batch)
+    _, whole, _ = all_at_once(batch)
     dead = reckoning()
     many, n, last = ReckoningBatch(dead), 0, None
     while n < len(batch.kinds):

@@ -37,7 +37,7 @@ class EncoderWatch:
         stands = (rate_rps < _STANDING_RPS).any(axis=1) | bool(self._stood_s.any())
         turning = (rate_rps > _TURNING_RPS).sum(axis=1)
         seen: BoolArray = (2 * turning >= rate_rps.shape[1]) & stands
-        return seen | bool((seen & stands).any())
+        return seen | bool(seen.any())
 
     def look(self, before: WheelState, state: WheelState) -> int:
         """Take two samples in a row.

@@ -185,7 +185,7 @@ def rock_mesh(
 
 
 def _enough(semi_axis_m: FloatArray) -> NDArray[np.int64]:
-    """Subdivision at which a rock's corners stand out by ``_ROCK_SHAPE_M`` at most, or the finest."""
+    """Subdivision at which a rock's corners stand out by ``_ROCK_SHAPE_M`` at most."""
     out = np.full(semi_axis_m.shape, 3, dtype=np.int64)
     for level in (2, 1, 0):
         stands_out = np.linalg.norm(unit_sphere(level)[0], axis=1).max() - 1.0

@@ -21,6 +21,8 @@ from ilrs_robots.robots.hop_flight_types import HopFlightConfig, HopStatus
 from ilrs_robots.robots.hop_sensing import LandingView
 from ilrs_robots.robots.model import HopperModel
 
+_MAY_MEND = ("unseen", "rough")
+"""What a nearer look may still find to be good: from afar heights are few and unsure."""
 _WAIT = 2.0
 """Times the last height for a decision: above it more is still to be seen."""
 _CLOSED_BY, _FAR = 5.0, 1e6
@@ -166,8 +168,8 @@ class LandingDecision:
         self.places, was_safe = places, status.safe
         status.why = self._reason(places, status.chosen_m[:2])
         status.safe = status.why == REASONS[0]
-        # what is not seen yet may still be; while it may, the place is not given up
-        waits = status.why == "unseen" and now.height_m > _WAIT * status.last_m
+        # while a nearer look may still find it good, the place is not given up
+        waits = status.why in _MAY_MEND and now.height_m > _WAIT * status.last_m
         # one scan that contradicts the map makes its cells doubtful, the next ones settle that
         waits = waits or was_safe is True
         if not (status.safe or waits) and self._seen(places, status.chosen_m[:2]):

@@ -21,7 +21,7 @@ from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
 from ilrs_robots.cli.terminal import console, goal_progress, log_lines
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, mover_of, site_processes
-from ilrs_robots.robots.mission_assembly import base_processes, mission_process
+from ilrs_robots.robots.mission_assembly import base_processes, mission_process, view_process
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
@@ -48,6 +48,7 @@ class SimRequest:
     record_profile: str = DEFAULT_PROFILE
     robots: tuple[str, ...] = ()
     mission: str = ""
+    view: bool = False
 
     def load(self) -> tuple[SiteConfig, SiteTerrain]:
         """Site and terrain."""
@@ -172,6 +173,8 @@ def _processes(
         told = (request.mission, request.site, site.terrain.seed, robots)
         specs += base_processes(site, *told[1:], use_sim_time=True, state_dir=state)
         specs.append(mission_process(*told, use_sim_time=True, state_dir=state))
+    if request.view:
+        specs.append(view_process(request.site, site.terrain.seed, robots, simulated=True))
     return specs
 
 

@@ -103,6 +103,12 @@ class Lidar:
         self._due.clear()
         return [cloud for cloud in done if cloud is not None]
 
+    def skip_to(self, time_ns: int) -> None:
+        """Give the scan under way up; the next begins at the first whole period from a time on."""
+        self._scan_ns = -(-time_ns // self._period_ns) * self._period_ns
+        self._column = 0
+        self._slices.clear()
+
     def state(self) -> bytes:
         """The noise generator's state and the place in the scan."""
         return f"{self._rng.bit_generator.state} {self._scan_ns} {self._column}".encode()

@@ -150,6 +150,14 @@ class SensorSuite:
         """Give what is due at the end of a period; scans come one period after their end."""
         return [SensorEvent(self._name, topic, payload) for topic, payload in self._due(state)]
 
+    def hold(self, state: BodyState) -> list[SensorEvent]:
+        """As ``sense``, at the end of a time in which nothing has moved and no ray was cast."""
+        events = self.sense(state)
+        self._rays = None
+        if self._lidar is not None:
+            self._lidar.skip_to(state.stamp_ns)
+        return events
+
     def _due(self, state: BodyState) -> Iterator[tuple[str, Payload]]:
         if self._imu_clock.due(state):
             yield "imu/data", self.imu.sample(self._imu_clock.last, state)

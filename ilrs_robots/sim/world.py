@@ -151,6 +151,37 @@ class EmbeddedWorld:
             self._tick(events)
         return events
 
+    def at_rest(self, robot: str) -> bool:
+        """Whether a vehicle truly stands still, on its wheels or feet."""
+        return self._vehicle(robot).body.rest_speed < _REST
+
+    def hold(self, period_s: float) -> list[SensorEvent]:
+        """Let time pass in one step while nothing moves.
+
+        Every sensor that is due answers once, at the end; lidars do not, and begin a new scan
+        afterwards. Bodies, wheels and engines stay as they are.
+
+        Args:
+            period_s: the step; sensors' own periods may be shorter.
+
+        Returns:
+            Events as of ``step``.
+
+        Raises:
+            SimulationError: a vehicle moves.
+        """
+        for name in self._vehicles:
+            if not self.at_rest(name):
+                raise SimulationError(f"{name} moves: time cannot be passed over")
+        self._time_ns += round(period_s * 1e9)
+        events: list[SensorEvent] = []
+        for vehicle in self._vehicles.values():
+            sensed = vehicle.suite.hold(vehicle.body.body_state(self._time_ns))
+            if isinstance(vehicle.body, Hopper):
+                vehicle.body.hear(sensed)
+            events.extend(sensed)
+        return events
+
     def close(self) -> None:
         """End the worker thread."""
         self._pool.shutdown(wait=True)

@@ -28,7 +28,7 @@ from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.evaluation import Evaluation
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.hopper import Hopper
-from ilrs_robots.sim.placed import Placed, add_vehicle
+from ilrs_robots.sim.placed import Placed, add_vehicle, check_state
 from ilrs_robots.sim.suite import SensorEvent
 from ilrs_robots.sim.terrain import Terrain
 from ilrs_robots.sim.vehicle import SimRobot
@@ -334,20 +334,4 @@ class EmbeddedWorld:
         mujoco.mj_step(self._model, self._data, self._substeps)
         for vehicle in self._vehicles.values():
             vehicle.body.update_contact()
-        self._check()
-
-    def _check(self) -> None:
-        data = self._data
-        counts = data.warning.number
-        if counts.any():
-            kinds = [mujoco.mjtWarning(k).name for k in np.flatnonzero(counts)]
-            raise SimulationError(f"MuJoCo warns of {', '.join(kinds)} {self._where()}")
-        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
-            raise SimulationError(f"the state is not finite {self._where()}")
-
-    def _where(self) -> str:
-        places = [
-            f"{name} at {np.round(v.body.position_m, 2).tolist()} m"
-            for name, v in self._vehicles.items()
-        ]
-        return f"at {self._time_ns * 1e-9:.3f} s; {'; '.join(places)}"
+        check_state(self._data, self._vehicles, self._time_ns)

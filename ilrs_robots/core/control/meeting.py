@@ -78,7 +78,7 @@ class Meetings:
         """Begin anew, for another goal."""
         self.count = 0
         self._mode = Mode.FREE
-        self._place: tuple[float, float] | None = None
+        self._began = (math.inf, math.inf)
         self._for = ""
         self._patience: dict[str, Patiences] = {}
         self._clear, self._stuck, self._stall = Patience(), Patience(), Patience()
@@ -242,7 +242,9 @@ class Meetings:
         except PlanningError:
             return False
         self._tracker.set_path(path, reverse=_leads_back(path, pose))
-        self._mode, self._place, self._for = Mode.ASIDE, place, name
+        if math.dist(self._began, pose[:2]) > self._settings.meeting_radius_m:
+            self.count, self._began = 0, pose[:2]
+        self._mode, self._for = Mode.ASIDE, name
         self.count += 1
         self._since_ns = now_ns
         for patience in (self._clear, self._stuck, self._stall):

@@ -15,6 +15,7 @@ from ilrs_robots.core.control.supply import HeldWatch
 from ilrs_robots.core.control.terrain_memory import TerrainMemory
 from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.planning.costmap import NavigationCostmap
+from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.types import FloatArray
 
 _NOBODY = MeetingAnswer()
@@ -38,6 +39,10 @@ class NavigatorInputs:
         self._meetings: Meetings | None = None
         self.way_m = _NO_WAY
         self._now_ns = 0
+
+    def keep_off(self, places: tuple[KeepOut, ...]) -> None:
+        """Stay out of discs in map from the next map on; goals in them are refused."""
+        self._ground.keep_outs = places
 
     def join(self, meetings: Meetings) -> None:
         """Take note of the other vehicles of a site from now on."""

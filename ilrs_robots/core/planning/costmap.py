@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,6 +69,7 @@ class NavigationCostmap:
             left=np.zeros(spec.shape, np.bool_),
         )
         self._stale = True
+        self._keep_outs: tuple[tuple[float, float, float], ...] = ()
         self._narrow = False
         self._trust_m = config.trust_m
         self._visited_cells = 0
@@ -103,6 +105,8 @@ class NavigationCostmap:
         base = np.where(np.isnan(layers.observed), unseen, layers.observed)
         base[self._closed_beyond(self._trust_m)] = self.config.doubt_cost
         base[layers.marked] = 1.0
+        for disc in self._keep_outs:
+            self._disc(base, *disc)
         return base
 
     @property
@@ -209,6 +213,15 @@ class NavigationCostmap:
         self._visited_cells += int(np.count_nonzero(fresh))
         np.minimum(held, away, out=held)
 
+    def set_keep_outs(self, discs: Sequence[tuple[float, float, float]]) -> None:
+        """Close discs (x, y and radius of each, metres, map) for good."""
+        self._keep_outs = tuple(discs)
+        self._stale = True
+
+    def _disc(self, base: Float32Array, x_m: float, y_m: float, radius_m: float) -> None:
+        dx, dy = self.spec.x_m() - x_m, self.spec.y_m() - y_m
+        base[dx[np.newaxis] ** 2 + dy[:, np.newaxis] ** 2 <= radius_m**2] = 1.0
+
     def mark_disc(self, x_m: float, y_m: float, radius_m: float) -> None:
         """Close a disc whatever is observed there, until ``clear_marks``."""
         dx, dy = self.spec.x_m() - x_m, self.spec.y_m() - y_m
@@ -263,6 +276,7 @@ class NavigationCostmap:
             made._layers.nearest_m[target] = self._layers.nearest_m[source]
             made._layers.left[target] = self._layers.left[source]
         made._narrow, made._trust_m = self._narrow, self._trust_m
+        made._keep_outs = self._keep_outs
         made._visited_cells = self._visited_cells
         return made
 

@@ -27,6 +27,7 @@ from ilrs_robots.core.geometry.se3 import quat_from_rpy, quat_multiply
 from ilrs_robots.core.terrain.heightmap import BakeConfig
 from ilrs_robots.core.types import AttitudeSample, FloatArray, OdometryEstimate
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.gazebo_thrust import GazeboThrustNode
 from ilrs_robots.nodes.lidar_fallback import LidarFallback
 from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.nodes.parameters import declare_one
@@ -37,7 +38,7 @@ from ilrs_robots.robots.gazebo.ground import BakedGround
 from ilrs_robots.robots.gazebo.interfaces import FAST_CLOCK
 from ilrs_robots.robots.gazebo.plan import rocks_of
 from ilrs_robots.robots.gazebo.terrain import baked_terrain
-from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.model import HopperModel, RobotModel
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site, read_site
 
 CLOCK_PERIOD_NS = 40_000_000
@@ -74,7 +75,11 @@ class StarTracker:
 
 
 class GazeboSupportNode(Node):  # type: ignore[misc]
-    """One node for all of it; time is Gazebo's, as it arrives."""
+    """One node for all of it; time is Gazebo's, as it arrives.
+
+    Attributes:
+        hoppers: names of the vehicles that need engines.
+    """
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("gazebo_support", **node_options)
@@ -91,6 +96,7 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
         self.create_subscription(Clock, FAST_CLOCK, self._on_clock, qos.SENSOR)
         self._sun = Sun(self, site, world or site.name, ground_m)
         models = {n: site.robot(n).load_model() for n in self._robots}
+        self.hoppers = [n for n, model in models.items() if isinstance(model, HopperModel)]
         site, terrain = load_site(site_name, seed=self._seed)
         self._fallbacks = self._make_fallbacks(site, terrain, models) if fallback else {}
         for index, (name, model) in enumerate(models.items()):
@@ -187,9 +193,15 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
         super().destroy_node()
 
 
+def _nodes() -> list[Node]:
+    """The support, and the engines of every hopper."""
+    support = GazeboSupportNode()
+    return [support, *(GazeboThrustNode(robot=name) for name in support.hoppers)]
+
+
 def main(args: list[str] | None = None) -> int:
     """Run until asked to end."""
-    return run(lambda: [GazeboSupportNode()], args)
+    return run(_nodes, args)
 
 
 if __name__ == "__main__":

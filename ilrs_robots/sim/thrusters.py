@@ -15,13 +15,12 @@ import numpy as np
 from ilrs_robots.core.constants import STANDARD_GRAVITY_MPS2
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.types import FloatArray, TankSample
+from ilrs_robots.robots.hop_valves import Valves
 from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.sim.inertia import ball_inertia
 from ilrs_robots.sim.mjcf_parts import child, text
 
 STUCK = ("off", "on")
-_OPENS = 0.5
-"""Share of a pulse, or of the least thrust, that must be asked for before a valve opens."""
 
 
 def add_thrusters(root: ET.Element, base: ET.Element, model: HopperModel, prefix: str) -> None:
@@ -58,9 +57,7 @@ def add_thrusters(root: ET.Element, base: ET.Element, model: HopperModel, prefix
 class Thrusters:
     """Valves, lag, noise, errors of mounting, and the propellant they burn.
 
-    Throttled engines give what is asked for between their least and largest thrust, and shut
-    where less than half the least is asked for. On-off thrusters collect what is asked for and
-    fire whole pulses. Whatever was drawn for a run (thrust and direction errors) stays.
+    Whatever was drawn for a run (thrust and direction errors) stays.
 
     Reference: Tsiolkovsky; mass flow = thrust / (specific impulse x standard gravity).
 
@@ -74,24 +71,18 @@ class Thrusters:
         seed: list[int],
     ) -> None:  # fmt: skip
         self._model, self._data, self._tank = model, data, hopper.tank
-        self.names = tuple(hopper.thrusters)
+        self._valves = Valves(hopper)
+        self.names = self._valves.names
         ids = [model.actuator(f"{prefix}{n}").id for n in self.names]
         self._ctrl = np.array(ids, dtype=np.int64)
         self._act = model.actuator_actadr[self._ctrl]
         groups = [hopper.thruster_groups[t.group] for t in hopper.thrusters.values()]
-        self._max = np.array([t.max_thrust_n for t in hopper.thrusters.values()])
-        self._min = self._max * [g.min_share for g in groups]
-        self._pulse_s = np.array([g.pulse_s for g in groups])
-        self._pulsed = self._pulse_s > 0.0
         self._noise = np.array([g.noise for g in groups])
         self._rng = np.random.default_rng(seed)
         self._gain = 1.0 + self._rng.standard_normal(len(groups)) * [g.gain_error for g in groups]
         self._misalign(prefix, np.radians([g.misalignment_deg for g in groups]))
         self.propellant_kg = hopper.tank.propellant_kg
         self._body = model.body(f"{prefix}tank").id if self.propellant_kg > 0.0 else -1
-        self._asked = np.zeros(len(groups))
-        self._owed = np.zeros(len(groups))
-        self._fires_s = np.zeros(len(groups))
         self._before = np.zeros(len(groups))
         self._stuck: dict[int, str] = {}
 
@@ -106,12 +97,7 @@ class Thrusters:
         Raises:
             ConfigError: not one finite number for each thruster.
         """
-        asked = np.asarray(thrust_n, dtype=np.float64)
-        if asked.shape != self._asked.shape or not np.isfinite(asked).all():
-            raise ConfigError(
-                f"thrust {np.array2string(asked)}: {len(self.names)} finite numbers are needed"
-            )
-        self._asked = np.clip(asked, 0.0, self._max)
+        self._valves.command(thrust_n)
 
     def fail(self, name: str, how: str) -> None:
         """Let a thruster be stuck ``off`` or ``on`` until the end.
@@ -128,9 +114,9 @@ class Thrusters:
 
     def actuate(self, period_s: float) -> None:
         """Set the valves for the coming period."""
-        flow = np.where(self._pulsed, self._pulses(period_s), self._throttled())
+        flow = self._valves.flow_n(period_s)
         for k, how in self._stuck.items():
-            flow[k] = self._max[k] if how == "on" else 0.0
+            flow[k] = self._valves.max_n[k] if how == "on" else 0.0
         if self.propellant_kg <= 0.0:
             flow[:] = 0.0
             self._data.act[self._act] = 0.0
@@ -168,24 +154,8 @@ class Thrusters:
 
     def state(self) -> bytes:
         """What the coming steps depend on."""
-        parts = (self._asked, self._owed, self._fires_s, np.array([self.propellant_kg]))
+        parts = (self._valves.state(), np.array([self.propellant_kg]))
         return np.concatenate(parts).tobytes() + str(self._rng.bit_generator.state).encode()
-
-    def _throttled(self) -> FloatArray:
-        lit = self._asked >= _OPENS * self._min
-        return np.where(lit & (self._asked > 0.0), np.maximum(self._asked, self._min), 0.0)
-
-    def _pulses(self, period_s: float) -> FloatArray:
-        """On-off thrusters: what is asked for adds up until it makes a pulse."""
-        bit = self._max * self._pulse_s
-        owed = np.where(self._asked > 0.0, self._owed + self._asked * period_s, 0.0)
-        starts = self._pulsed & (self._fires_s <= 1e-9) & (owed >= _OPENS * bit) & (owed > 0.0)
-        self._fires_s = np.where(starts, self._pulse_s, self._fires_s)
-        self._owed = np.where(starts, owed - bit, owed)
-        on_s = np.minimum(self._fires_s, period_s)
-        self._fires_s = self._fires_s - on_s
-        share: FloatArray = self._max * on_s / period_s
-        return share
 
     def _misalign(self, prefix: str, sigma_rad: FloatArray) -> None:
         for name, sigma in zip(self.names, sigma_rad, strict=True):

@@ -19,6 +19,7 @@ from ilrs_robots.robots.gazebo.interfaces import (
     Bridge,
     light_topic,
     robot_bridges,
+    thrust_bridges,
     world_bridges,
     write_bridges,
 )
@@ -36,6 +37,8 @@ CONVERTS = {
     "sensor_msgs/msg/PointCloud2": "gz.msgs.PointCloudPacked",
     "nav_msgs/msg/Odometry": "gz.msgs.Odometry",
     "ros_gz_interfaces/msg/Light": "gz.msgs.Light",
+    "ros_gz_interfaces/msg/EntityWrench": "gz.msgs.EntityWrench",
+    "ros_gz_interfaces/msg/Entity": "gz.msgs.Entity",
     "std_msgs/msg/Float64": "gz.msgs.Double",
 }
 
@@ -108,7 +111,8 @@ def test_every_joint_that_is_driven_has_its_command(name: str) -> None:
 
 
 def test_the_bridges_file_has_only_what_the_bridge_knows(tmp_path: Path) -> None:
-    bridges = (*world_bridges("w"), *robot_bridges(ROBOT, load_robot(ROBOT)))
+    bridges = (*world_bridges("w"), *thrust_bridges("w"))
+    bridges = (*bridges, *robot_bridges(ROBOT, load_robot(ROBOT)))
     write_bridges(tmp_path / "bridge.yaml", bridges)
     entries = yaml.safe_load((tmp_path / "bridge.yaml").read_text())
     keys = {

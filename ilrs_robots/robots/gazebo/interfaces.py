@@ -72,6 +72,28 @@ def steer_command_topic(robot: str, joint: str) -> str:
     return f"/{robot}/joints/{joint}/cmd_pos"
 
 
+def wrench_topic(world: str) -> str:
+    """Where Gazebo takes wrenches that stay (system ApplyLinkWrench)."""
+    return f"/world/{world}/wrench/persistent"
+
+
+def wrench_clear_topic(world: str) -> str:
+    """Where it takes the entities whose wrenches end."""
+    return f"/world/{world}/wrench/clear"
+
+
+def thrust_bridges(world: str) -> tuple[Bridge, ...]:
+    """What a world with a hopper carries besides: its engines' wrench.
+
+    The wrench stands first: of messages that wait, the bridge takes that of the first entry first.
+    """
+    put, clear = wrench_topic(world), wrench_clear_topic(world)
+    return (
+        Bridge(put, "ros_gz_interfaces/msg/EntityWrench", put, "gz.msgs.EntityWrench", ROS_TO_GZ),
+        Bridge(clear, "ros_gz_interfaces/msg/Entity", clear, "gz.msgs.Entity", ROS_TO_GZ),
+    )
+
+
 def light_topic(world: str) -> str:
     """Where Gazebo takes changes of a light (user-commands system)."""
     return f"/world/{world}/light_config"

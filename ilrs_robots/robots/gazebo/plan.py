@@ -19,11 +19,13 @@ from ilrs_robots.robots.assembly import ParameterValue, ProcessSpec, chosen_robo
 from ilrs_robots.robots.gazebo.interfaces import (
     Bridge,
     robot_bridges,
+    thrust_bridges,
     world_bridges,
     write_bridges,
 )
 from ilrs_robots.robots.gazebo.terrain import Progress, baked_terrain, cache_dir
 from ilrs_robots.robots.gazebo.world import WorldContent, render_world, world_name
+from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.robots.site import RobotPlacement, load_site
 
 _DROP_M: Final = 0.02
@@ -67,7 +69,7 @@ class GazeboPlan:
         bridge_parameters: ROS parameters of the bridge, ``config_file`` among them.
         spawns: vehicles for ``ros_gz_sim create``.
         processes: programs of this package that run beside Gazebo (clock, star tracker, Sun,
-            lidar fallback); without them there is no ``/clock``.
+            lidar fallback, a hopper's engines); without them there is no ``/clock``.
     """
 
     world_name: str
@@ -114,9 +116,12 @@ def gazebo_plan(
     terrain = baked_terrain(site, true.surface, config, progress=progress)
     rocks = rocks_of(true.surface, terrain.heightmap, config)
     bridges = list(world_bridges(name))
-    for robot in chosen:
-        model = site.robot(robot).load_model()
+    models = {robot: site.robot(robot).load_model() for robot in chosen}
+    for robot, model in models.items():
         bridges += robot_bridges(robot, model, lidar_fallback=lidar_fallback)
+    hoppers = [robot for robot, model in models.items() if isinstance(model, HopperModel)]
+    if hoppers:
+        bridges += thrust_bridges(name)
     world = render_world(WorldContent(site, terrain, rocks, f"{terrain.folder}/"))
     folder = _write(name, world, tuple(bridges))
     parameters: dict[str, ParameterValue] = {
@@ -134,7 +139,7 @@ def gazebo_plan(
         folder / "bridge.yaml",
         bridge_parameters(folder / "bridge.yaml", tuple(bridges)),
         tuple(spawn(site.robot(robot), terrain.heightmap, rocks) for robot in chosen),
-        (support_process(parameters),),
+        (support_process(parameters, engines=bool(hoppers)),),
     )
 
 
@@ -176,9 +181,18 @@ def _write(name: str, world: str, bridges: tuple[Bridge, ...]) -> Path:
     return folder
 
 
-def support_process(parameters: Mapping[str, ParameterValue]) -> ProcessSpec:
-    """Our nodes beside Gazebo; without them there is no clock."""
+def support_process(
+    parameters: Mapping[str, ParameterValue], *, engines: bool = False
+) -> ProcessSpec:
+    """Our nodes beside Gazebo; without them there is no clock.
+
+    Args:
+        parameters: of the process.
+        engines: whether a hopper's engines are among them.
+    """
     nodes = ["clock", "star_tracker", "sun"]
+    if engines:
+        nodes.append("gazebo_thrust")
     if parameters["lidar_fallback"]:
         nodes.append("lidar_fallback")
     return ProcessSpec(

@@ -32,6 +32,7 @@ MODULES = (
     "replay",
     "sim_speed",
     "hopper",
+    "fleet",
     "dds_latency",
     "recording",
     "small_computer",

@@ -20,12 +20,14 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.types import VelocityCommand
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.fleet import FleetEars
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
+from ilrs_robots.robots.fleet import memory_of
 from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
 from ilrs_robots.robots.periods import GATE_PERIOD_NS
-from ilrs_robots.robots.site import load_placement
+from ilrs_robots.robots.site import read_site
 from ilrs_robots.robots.steps import base_frame, gate_config_of, guard_of
 
 _UNIT_TOLERANCE = 0.05
@@ -42,7 +44,8 @@ class CommandGateNode(ManagedNode):
 
     def setup(self) -> None:
         """Subscribe to commands and to what the gate judges them by."""
-        model = load_placement(self.site_name, self.robot).load_model()
+        site = read_site(self.site_name)
+        model = site.robot(self.robot).load_model()
         self._node_clock = NodeClock(self)
         cfg = self.tunable(
             "gate",
@@ -59,6 +62,9 @@ class CommandGateNode(ManagedNode):
             self.get_logger().warning("emergency stop: still set from before the restart")
         # a file that is there can be written over on a full disk
         self._is_kept = self._kept.save({"estop": self._gate.estop})
+        self._fleet = None
+        if len(site.robots) > 1:
+            self._fleet = FleetEars(self, memory_of(site, self.robot))
         self._decision = GateDecision(0.0, 0.0, "")
         self._told: str | None = None
         self._status = self.publisher(DiagnosticStatus, "gate_status", qos.MAP)
@@ -85,7 +91,8 @@ class CommandGateNode(ManagedNode):
             return WARN, now.reason, {"kind": now.kind}
         if not self._is_kept:
             return WARN, NOT_KEPT, {}
-        return OK, f"open, limited by {now.limited}" if now.limited else "open", {}
+        values = {} if self._fleet is None else self._fleet.values()
+        return OK, f"open, limited by {now.limited}" if now.limited else "open", values
 
     def _receiver(self, source: str) -> Any:
         def receive(msg: TwistStamped) -> None:
@@ -100,8 +107,11 @@ class CommandGateNode(ManagedNode):
         if not abs(size - 1.0) < _UNIT_TOLERANCE:
             self._gate.refused["pose_without_attitude"] += 1
             return
-        self._gate.on_pose(convert.to_ns(msg.header.stamp))
-        self._guard.on_pose(place.x, place.y, se3.yaw_of(quat / size))
+        stamp_ns, yaw = convert.to_ns(msg.header.stamp), se3.yaw_of(quat / size)
+        self._gate.on_pose(stamp_ns)
+        self._guard.on_pose(place.x, place.y, yaw)
+        if self._fleet is not None:
+            self._fleet.own.on_odom(stamp_ns, place.x, place.y, yaw)
 
     def _on_map(self, msg: OccupancyGrid) -> None:
         self._gate.on_map(convert.to_ns(msg.header.stamp))
@@ -135,6 +145,8 @@ class CommandGateNode(ManagedNode):
 
     def _tick(self) -> None:
         now_ns = self.now_ns()
+        if self._fleet is not None:
+            self._guard.others = self._fleet.own.discs_in_odom(self._fleet.memory, now_ns)
         self._send(self._gate.output(now_ns), now_ns)
 
     def _mind_clock(self) -> None:

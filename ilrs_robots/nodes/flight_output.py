@@ -16,6 +16,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.hop_types import HopProfile
 from ilrs_robots.core.types import FloatArray, ThrusterCommand
 from ilrs_robots.nodes import convert, hop_convert, qos
+from ilrs_robots.nodes.fleet import FleetVoice
 from ilrs_robots.nodes.managed import ManagedNode
 from ilrs_robots.robots.frames import MAP_FRAME, base_frame, odom_frame
 from ilrs_robots.robots.hop_flight import HopFlight
@@ -49,6 +50,7 @@ class FlightOutput:
         self.T_map_base = pose
         self._origin_m, self._here_m = pose[:3, 3].copy(), np.zeros(3)
         self._odom = node.publisher(Odometry, "odom", qos.STREAM)
+        self._fleet = FleetVoice(node)
         self._tf = node.publisher(TFMessage, "/tf", qos.TF)
         self._pose = node.publisher(PoseWithCovarianceStamped, "pose", qos.STATE)
         self._thrust = node.publisher(JointState, THRUST_TOPIC, qos.COMMAND)
@@ -70,6 +72,8 @@ class FlightOutput:
         self.T_map_base = se3.make_transform(estimate.position_m, estimate.quat_wxyz)
         here = replace(estimate, position_m=estimate.position_m - self._origin_m)
         self._here_m = here.position_m
+        if self._fleet.due(estimate.stamp_ns):
+            self._fleet.tell(estimate)
         self._odom.publish(convert.odometry_message(here, self._frame, self._base))
         stamp = estimate.stamp_ns
         if now_ns - self._tf_ns >= TF_PERIOD_NS - _JITTER_NS:

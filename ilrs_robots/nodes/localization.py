@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +19,7 @@ from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.types import FloatArray, ImuSample, OdometryEstimate
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.far_senses import FarSenses
+from ilrs_robots.nodes.fleet import FleetVoice
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
@@ -77,6 +79,7 @@ class LocalizationNode(ManagedNode):
         self._sent_ns = self._kept_ns = _NEVER_NS
         self._kept = KeptState.of(self, f"{self.robot}.pose")
         self._odom = self.publisher(Odometry, "odom", qos.STREAM)
+        self._fleet = FleetVoice(self)
         self._pose = None
         if isinstance(self._step, InertialStep):
             self._pose = self.publisher(PoseWithCovarianceStamped, "pose", qos.STATE)
@@ -189,9 +192,20 @@ class LocalizationNode(ManagedNode):
         ]
         self._tf.publish(TFMessage(transforms=transforms))
         self._odom.publish(convert.odometry_message(estimate, frame, child))
+        if self._fleet.due(estimate.stamp_ns):
+            self._fleet.tell(self._in_map(estimate))
         if not 0 <= estimate.stamp_ns - self._kept_ns < KEEP_PERIOD_NS:
             self._keep(estimate)
             self._publish_pose(estimate)
+
+    def _in_map(self, estimate: OdometryEstimate) -> OdometryEstimate:
+        """The pose in ``map`` with its covariance there."""
+        T_odom_base = se3.make_transform(estimate.position_m, estimate.quat_wxyz)
+        position, quat = se3.split_transform(self._step.T_map_odom @ T_odom_base)
+        spread = estimate.pose_covariance
+        if isinstance(self._step, InertialStep):
+            spread = self._step.map_covariance()
+        return replace(estimate, position_m=position, quat_wxyz=quat, pose_covariance=spread)
 
     def _publish_pose(self, estimate: OdometryEstimate) -> None:
         """The pose in ``map`` with its covariance: what ``map -> odom`` cannot say."""

@@ -17,14 +17,16 @@ from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.types import FloatArray, VelocityCommand
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.far_route import FarRoute
+from ilrs_robots.nodes.fleet import FleetEars, WayVoice
 from ilrs_robots.nodes.goal_server import GoalServerNode
 from ilrs_robots.nodes.managed import OK, WARN
 from ilrs_robots.nodes.missions import PREEMPTED
 from ilrs_robots.nodes.slip_watch import SlipWatch
 from ilrs_robots.nodes.walk_home import WalkHome
 from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
+from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.periods import CONTROL_PERIOD_NS
-from ilrs_robots.robots.site import load_prior
+from ilrs_robots.robots.site import SiteConfig, load_prior
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
     NavigationStep,
@@ -65,7 +67,9 @@ class NavigationNode(GoalServerNode):
             check=lambda c: model.limits.refuse_faster("navigator.tracker", c.tracker),
         )
         warm.navigation()
-        self._step = NavigationStep(model, prior, cfg, self.robot)
+        self._step = NavigationStep(model, prior, cfg, self.robot, site)
+        self._fleet = self._listen_to_fleet(site)
+        self._way = WayVoice(self)
         self._slip = SlipWatch(self, self._step, self._listener.tree)
         self._home = WalkHome(self, model, site, prior)
         self._far = FarRoute(self, model, site, self._step.navigator, self._home)
@@ -79,6 +83,14 @@ class NavigationNode(GoalServerNode):
         self.subscribe(DiagnosticStatus, "gate_status", self._on_gate, qos.MAP)
         self.subscribe(Odometry, "odom", self._on_odom, qos.STREAM)
         self.subscribe(PoseStamped, "goal_pose", self.on_goal_pose, qos.STATE)
+
+    def _listen_to_fleet(self, site: SiteConfig) -> FleetEars | None:
+        memory = self._step.fleet
+        if memory is None:
+            return None
+        drive = [p.name for p in site.robots if isinstance(p.load_model(), RoverModel)]
+        ways = tuple(name for name in drive if name != self.robot)
+        return FleetEars(self, memory, ways, keep=True)
 
     def pause(self) -> None:
         """End a goal that is under way and stand."""
@@ -95,6 +107,7 @@ class NavigationNode(GoalServerNode):
         values["distance_remaining_m"] = out.distance_remaining_m
         level, sentence, own = self._home.health()
         values |= self._slip.values() | own | self._far.goal.values()
+        values |= {} if self._fleet is None else self._fleet.values()
         if level != OK:
             return level, sentence, values
         if self._step.navigator.held:
@@ -181,6 +194,7 @@ class NavigationNode(GoalServerNode):
             self._plan_ns = now_ns
             z_m = float(T_map_base[2, 3])
             self._plan.publish(convert.path_message(out.path_xy_m, z_m, MAP_FRAME, now_ns))
+        self._way.tell(now_ns, self._step.navigator.way_m, float(T_map_base[2, 3]))
         self._output = self._far.told(now_ns, at, out)
         self._report(now_ns, T_map_base, self._output)
         self.latency.add(perf_counter() - begin)

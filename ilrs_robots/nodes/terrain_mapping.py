@@ -11,26 +11,30 @@ from sensor_msgs.msg import PointCloud2
 
 from ilrs_robots.core import warm
 from ilrs_robots.core.cloud import self_filter
-from ilrs_robots.core.errors import ConfigError, InvalidCloudError
+from ilrs_robots.core.errors import ConfigError, InvalidCloudError, TransformError
 from ilrs_robots.core.mapping.traversability import TraversabilityConfig
 from ilrs_robots.core.terrain.prior import PriorConfig
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.fleet import FleetEars
 from ilrs_robots.nodes.managed import ERROR, OK, WARN, ManagedNode
 from ilrs_robots.nodes.map_output import MapOutput, declare_topics
 from ilrs_robots.nodes.map_services import MapServices
 from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare, declare_one
 from ilrs_robots.robots import map_store
+from ilrs_robots.robots.fleet import masks_of, memory_of
 from ilrs_robots.robots.map_topics import MapTopic, wants_prior
 from ilrs_robots.robots.map_view import MapView
-from ilrs_robots.robots.site import load_placement
+from ilrs_robots.robots.site import load_placement, read_site
 from ilrs_robots.robots.steps import (
+    MAP_FRAME,
     MappingConfig,
     MappingStep,
     limits_of,
     map_config_of,
     noises_of,
+    odom_frame,
     own_boxes_of,
     traversability_config_of,
 )
@@ -52,6 +56,10 @@ class TerrainMappingNode(ManagedNode):
         """Build the map and subscribe to every sensor."""
         self._node_clock = NodeClock(self)
         self._step = self._make_step()
+        site = read_site(self.site_name)
+        if len(site.robots) > 1:
+            self._fleet = FleetEars(self, memory_of(site, self.robot))
+            self._step.others = self._others
         warm.mapping()
         self_filter.warm_up()
         self._open_outputs(declare_topics(self))
@@ -74,6 +82,16 @@ class TerrainMappingNode(ManagedNode):
         self._output = MapOutput(self, self._step, view, topics, self._anchor)
         services = MapServices(self, self._step, view, topics, self._anchor, self._output.changed)
         self._owned.append((lambda made: made.close(), services))
+
+    def _others(self, stamp_ns: int) -> FloatArray:
+        """Circles in odom, (N, 3) metres, in which a scan of this stamp shows other vehicles."""
+        tree, odom = self._listener.tree, odom_frame(self.robot)
+        latest = tree.latest_stamp(MAP_FRAME, odom)
+        try:
+            T_map_odom = tree.lookup(MAP_FRAME, odom, min(stamp_ns, latest or stamp_ns))
+        except TransformError:  # a map without others is better than none
+            return np.zeros((0, 3))
+        return masks_of(self._fleet.memory, stamp_ns, T_map_odom)
 
     def _anchor(self) -> FloatArray | None:
         return map_store.anchor_of(self._listener.tree, self.robot)

@@ -113,6 +113,15 @@ class OwnPlace:
         cos, sin = math.cos(self._map_odom[2]), math.sin(self._map_odom[2])
         return cos * dx + sin * dy, cos * dy - sin * dx
 
+    def discs_in_odom(self, memory: FleetMemory, now_ns: int) -> FloatArray:
+        """(N, 3) x, y and radius of the others in odom, metres; none while odom is unknown."""
+        found = []
+        for disc in memory.discs(now_ns):
+            at = self.in_odom(disc.x_m, disc.y_m)
+            if at is not None:
+                found.append((*at, disc.radius_m))
+        return np.array(found, dtype=np.float64).reshape(-1, 3)
+
 
 def masks_of(
     memory: FleetMemory, now_ns: int, T_map_odom: FloatArray, margin_m: float = MASK_MARGIN_M

@@ -56,6 +56,7 @@ _ROVER: Final = (
     TopicContract("cmd_vel_nav", "geometry_msgs/msg/TwistStamped", 10.0, rovers=True),
     TopicContract("gate_status", "diagnostic_msgs/msg/DiagnosticStatus", rovers=True),
     TopicContract("plan", "nav_msgs/msg/Path", rovers=True),
+    TopicContract("way", "nav_msgs/msg/Path", rovers=True),
     TopicContract("cmd_vel_teleop", "geometry_msgs/msg/TwistStamped", 0.0, OPERATOR, rovers=True),
     TopicContract("goal_pose", "geometry_msgs/msg/PoseStamped", 0.0, OPERATOR, rovers=True),
     TopicContract(
@@ -82,6 +83,7 @@ _EVERY: Final = (
     TopicContract("health", "diagnostic_msgs/msg/DiagnosticStatus", 1.0),
     TopicContract("robot_description", "std_msgs/msg/String"),
     TopicContract("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", 1.0),
+    TopicContract("/fleet/poses", "nav_msgs/msg/Odometry", 2.0),
 )
 
 

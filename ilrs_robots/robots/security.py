@@ -24,7 +24,7 @@ OPERATOR_TOPICS: Final = (
     "elevation_map", "robot_description",
 )  # fmt: skip
 """What an operator may see of a vehicle, besides what all see."""
-SEEN_BY_ALL: Final = ("/tf", "/tf_static", "/diagnostics", "/diagnostics_agg")
+SEEN_BY_ALL: Final = ("/tf", "/tf_static", "/diagnostics", "/diagnostics_agg", "/fleet/poses")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ilrs_robots.core.types import GridSpec, VelocityCommand
 from ilrs_robots.nodes import convert, qos
 from ilrs_robots.nodes.command_gate import CommandGateNode
 from ilrs_robots.nodes.runtime import bring_up
+from ilrs_robots.robots.fleet import POSES_TOPIC
 from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
 
 GROUND = GridSpec(-10.0, -10.0, 0.1, 201, 201)
@@ -101,6 +102,26 @@ def test_an_emergency_stop_is_latched_above_the_command(graph: Any, driver: Driv
     answer = driver.estop.call_async(SetBool.Request(data=False))
     graph.until(answer.done, "the answer")
     graph.until(lambda: driver.latest() > 0.3, "the gate to open after release")
+
+
+def test_it_keeps_off_another_vehicle_that_told_where_it_is(graph: Any, driver: Driver) -> None:
+    """Its own odom lies elsewhere than map: the gate learns where from its own word."""
+    poses = driver.node.create_publisher(Odometry, POSES_TOPIC, qos.STATE)
+    ahead_m = [3.4]
+
+    def tell(odom: Odometry) -> None:
+        for name, y in (("long_range", 50.0), ("crewed_rover", 50.0 + ahead_m[0])):
+            msg = Odometry(header=odom.header, child_frame_id=f"{name}/base_link")
+            msg.header.frame_id = "map"
+            msg.pose.pose.position.x, msg.pose.pose.position.y = 100.0, y
+            msg.pose.pose.orientation.z = msg.pose.pose.orientation.w = 0.5**0.5
+            poses.publish(msg)
+
+    driver.node.create_subscription(Odometry, "odom", tell, qos.STATE)
+    graph.until(lambda: driver.latest() == 0.0, "a stop before the other vehicle")
+    graph.until(lambda: driver.kind() == "vehicle", "what stops it")
+    ahead_m[0] = 30.0
+    graph.until(lambda: driver.latest() > 0.3, "the gate to open once it has gone")
 
 
 def test_a_command_that_is_not_a_number_stops(graph: Any, driver: Driver) -> None:

@@ -218,6 +218,11 @@ class FleetMemory:
             self._busy_ns[name] = max(stamp_ns, self._busy_ns.get(name, stamp_ns))
         return True
 
+    def leave(self, name: str) -> None:
+        """A vehicle is no obstacle now: it flies high above the others."""
+        for held in (self._words, self._plans, self._busy_ns):
+            held.pop(name, None)
+
     def forget(self) -> None:
         """Time went back: a simulation was reset."""
         self._words.clear()
@@ -230,7 +235,11 @@ class FleetMemory:
         Args:
             now_ns: time of the stamps.
         """
-        return [self._disc(name, self._words[name], now_ns) for name in sorted(self._words)]
+        return [
+            self._disc(name, word, now_ns)
+            for name, word in sorted(self._words.items())
+            if word.stamp_ns <= now_ns + _AHEAD_NS
+        ]
 
     def _disc(self, name: str, word: PeerWord, now_ns: int) -> PeerDisc:
         """Fresh: x + v t within a t^2 / 2. Silent: anywhere on the way it would have gone."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+import cv2
 import numpy as np
 
 from ilrs_robots.core.geometry import se3
@@ -21,6 +23,10 @@ MAX_SIDE: Final = 512
 UNDER_M: Final = 0.3
 """The orbital ground lies so far under the lowest of a measured cell: it is never in its way."""
 SENT_AGAIN_M: Final = 0.15
+MARGIN: Final = 8
+"""Pixels."""
+DENSE: Final = 0.5
+"""Share of the cells about a cell that must be known for lines to lie on what was measured."""
 RAY_STEPS: Final = 4000
 
 
@@ -70,11 +76,12 @@ class GroundTiles:
         x = s.origin_x_m + s.resolution_m * np.arange(at_cols.start, at_cols.stop)
         y = s.origin_y_m + s.resolution_m * np.arange(at_rows.start, at_rows.stop)
         xx, yy = np.meshgrid(x, y)
-        u, v = np.meshgrid(np.linspace(0.0, 1.0, cols), np.linspace(0.0, 1.0, rows))
-        piece = picture[
-            at_rows.start * per_cell : (at_rows.stop - 1) * per_cell,
-            at_cols.start * per_cell : (at_cols.stop - 1) * per_cell,
-        ]
+        (top, v), (left, u) = (
+            _cut(at, per_cell, size)
+            for at, size in zip((at_rows, at_cols), picture.shape, strict=False)
+        )
+        u, v = np.meshgrid(u, v)
+        piece = picture[top, left]
         points = np.stack((xx, yy, heights - self._level_m), axis=-1).reshape(-1, 3)
         uv = np.stack((u, v), axis=-1).reshape(-1, 2)
         return Mesh(points, grid_triangles(rows, cols), uv=uv, jpeg=jpeg_of(piece))
@@ -84,7 +91,7 @@ class GroundTiles:
         if view is None:
             self._views.pop(vehicle, None)
         else:
-            self._views[vehicle] = view
+            self._views[vehicle] = replace(view, heights_m=_dense(view.heights_m))
         sunk = self.ground.heights_m.copy()
         for one in self._views.values():
             sunk = np.fmin(sunk, _lowest(one, self.ground.spec) - UNDER_M)
@@ -138,6 +145,24 @@ class GroundTiles:
             else:
                 low = middle
         return np.asarray(origin_m + high * way)
+
+
+def _dense(heights_m: Float32Array) -> Float32Array:
+    """Without the cells of single rays: a line over those would jump up and down."""
+    known = np.isfinite(heights_m)
+    share = cv2.blur(known.astype(np.float32), (9, 9))
+    return np.asarray(np.where(known & (share >= DENSE), heights_m, np.nan), dtype=np.float32)
+
+
+def _cut(at: slice, per_cell: int, size: int) -> tuple[slice, FloatArray]:
+    """Pixels of a tile with some of its neighbours', and where its vertices lie in them, 0 to 1.
+
+    The neighbours' pixels keep a seam from being seen when the picture is drawn small.
+    """
+    first = max(0, at.start * per_cell - MARGIN)
+    last = min(size, (at.stop - 1) * per_cell + MARGIN)
+    vertices = np.arange(at.start, at.stop) * per_cell
+    return slice(first, last), (vertices - first) / (last - first)
 
 
 def _tile(first: int, count: int) -> slice:

@@ -19,7 +19,7 @@ PENUMBRA: Final = (-0.6, 0.0, 0.6)
 """Points of the disc that are looked for, in radii from its centre."""
 MAX_PIXELS: Final = 1024
 LIT: Final = np.array([0.86, 0.83, 0.78])
-DARK: Final = np.array([0.060, 0.068, 0.090])
+DARK: Final = np.array([0.165, 0.178, 0.215])
 """What shadow is drawn as: light scattered by other ground, brightened so that it can be read."""
 
 
@@ -85,9 +85,9 @@ def colours(light: Float32Array, relief: Float32Array, white: float) -> FloatArr
         relief: (rows, cols) 0 to 1, by which dark ground still shows its shape.
         white: of ``exposure``.
     """
-    seen = np.clip(light / white, 0.0, 1.3)[..., None] ** 0.55
-    dim = (0.35 + 1.1 * relief)[..., None]
-    return np.clip(0.95 * LIT * seen + DARK * dim, 0.0, 1.0)
+    seen = np.clip(light / white, 0.0, 1.3)[..., None] ** 0.5
+    dim = (0.3 + 1.2 * relief)[..., None]
+    return np.clip(0.92 * LIT * seen + DARK * dim, 0.0, 1.0)
 
 
 def jpeg_of(rgb: FloatArray) -> bytes:

@@ -49,26 +49,29 @@ class Sun:
         return math.acos(min(1.0, max(-1.0, float(self.toward @ other.toward))))
 
 
-def irradiance(heights_m: Float32Array, resolution_m: float, sun: Sun) -> Float32Array:
+def irradiance(
+    heights_m: Float32Array, resolution_m: float, sun: Sun, parts: tuple[float, ...] = PENUMBRA
+) -> Float32Array:
     """Share of the Sun's light that falls on each cell, its visible disc times Lambert's cosine.
 
     Args:
         heights_m: (rows, cols) metres, without holes.
         resolution_m: spacing.
         sun: where it stands.
+        parts: points of its disc that are looked for, in radii above its centre.
 
     Returns:
         (rows, cols) float32, 0 to 1.
     """
     shades = [
         hillshade(heights_m, resolution_m, sun.yaw_rad, max(up, 1e-4), cast_shadows=True)
-        for up in (sun.elevation_rad + part * SUN_RADIUS_RAD for part in PENUMBRA)
+        for up in (sun.elevation_rad + part * SUN_RADIUS_RAD for part in parts)
         if up > 0.0
     ]
     total = np.zeros(heights_m.shape, dtype=np.float32)
     for shade in shades:
         total += shade
-    return np.asarray(total / len(PENUMBRA), dtype=np.float32)
+    return np.asarray(total / len(parts), dtype=np.float32)
 
 
 def exposure(light: Float32Array) -> float:

@@ -1,154 +1,57 @@
-"""``ilrs demo``: the long-range vehicle drives an obstacle course over DDS; report and bag."""
+"""``ilrs demo``: the site's three vehicles on a mission over DDS; report, summary and bag."""
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import numpy as np
-from rich.table import Table
 
-from ilrs_robots.cli.run import SimRequest, bag_parts, run_over_dds
-from ilrs_robots.cli.terminal import console
-from ilrs_robots.core.errors import IlrsError
-from ilrs_robots.core.terrain.corridor import corridor_report
-from ilrs_robots.core.terrain.rocks import Rocks
-from ilrs_robots.core.terrain.surface import Surface
-from ilrs_robots.nodes.goal_client import GoalOutcome
-from ilrs_robots.robots.site import SiteConfig, SiteTerrain
+from ilrs_robots.cli import demo_drive
+from ilrs_robots.cli.demo_site import SiteDemo
 
-if TYPE_CHECKING:
-    from ilrs_robots.replay.evaluate import RunEvaluation
-
-ROCK_MARGIN_M = 10.0
-GOAL_TOLERANCE_M = 2.0
-"""How far from the goal the vehicle may truly stand: its own tolerance and its pose error."""
+DURATION_S = 1800.0
 
 
 @click.command()
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--site", default="demo", show_default=True, help="Site name or site file.")
-@click.option("--robot", default="long_range", show_default=True)
+@click.option("--mission", default="demo", show_default=True, help="Name or mission file.")
+@click.option(
+    "--robot", default="", help="One vehicle alone on the obstacle course, such as long_range."
+)
+@click.option("--site", default="", help="Site name or file [default: the mission's, or demo].")
+@click.option("--seed", type=click.IntRange(0), help="Terrain and noise [default: the site's, 1].")
 @click.option("--rtf", default=0.0, help="Upper bound of the real-time factor; 0: none.")
-@click.option("--duration", default=900.0, show_default=True, help="Simulated seconds.")
+@click.option("--duration", default=DURATION_S, show_default=True, help="Simulated seconds.")
+@click.option(
+    "--lidar-columns", type=click.IntRange(0, 4096), default=256, show_default=True,
+    help="Of every lidar of the mission; 0: all that the vehicles have.",
+)  # fmt: skip
+@click.option("--view", is_flag=True, help="Show the mission in the browser while it runs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/<time>].")
-def demo(seed: int, site: str, robot: str, rtf: float, duration: float, out: Path | None) -> int:
-    """Drive to a goal behind boulders and a crater, then write report, summary and bag."""
+def demo(
+    mission: str,
+    robot: str,
+    site: str,
+    seed: int | None,
+    rtf: float,
+    duration: float,
+    lidar_columns: int,
+    view: bool,
+    out: Path | None,
+) -> int:
+    """Run the site's vehicles on a mission, then write report, summary and bag.
+
+    With --robot, one vehicle drives to a goal behind boulders and a crater instead.
+    """
     folder = out or Path("runs") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     if folder.exists():
         raise click.UsageError(f"{folder} exists already: choose another with --out")
     folder.mkdir(parents=True)
-    request = SimRequest(site, robot, seed, None, duration, rtf, folder / "bag")
-    loaded, terrain = request.load()
-    goal = request.goal(loaded)
-    if goal is None:
-        raise click.UsageError(f"site {site!r} has no goal of its own")
-    corridor = describe(loaded, terrain, robot, goal)
-    console.print(
-        f"{robot} at {loaded.name}, seed {seed}: goal {corridor['length_m']:.0f} m away; the "
-        f"straight line crosses {corridor['rocks_over_clearance']} rocks above the clearance and "
-        f"a slope of {corridor['max_slope_deg']:.0f} deg (limit {corridor['slope_limit_deg']:.0f})"
-    )
-    outcome = run_over_dds(request, folder / "log.txt")
-    summary = conclude(request, loaded, terrain, goal, corridor, outcome, folder)
-    show(summary, folder)
-    return 0 if summary["reached"] else 1
-
-
-def describe(
-    site: SiteConfig, terrain: SiteTerrain, robot: str, goal: tuple[float, float]
-) -> dict[str, float]:
-    """What lies on the straight line from start to goal."""
-    placement = site.robot(robot)
-    model = placement.load_model()
-    report = corridor_report(
-        terrain.surface,
-        (placement.x_m, placement.y_m),
-        goal,
-        width_m=model.footprint.width_m,
-        clearance_m=model.body.clearance_m,
-    )
-    return {
-        "length_m": report.length_m,
-        "rocks_over_clearance": report.rocks_over_clearance,
-        "clearance_m": model.body.clearance_m,
-        "max_slope_deg": math.degrees(report.max_slope_rad),
-        "slope_limit_deg": model.limits.max_slope_deg,
-    }
-
-
-def conclude(
-    request: SimRequest,
-    site: SiteConfig,
-    terrain: SiteTerrain,
-    goal: tuple[float, float],
-    corridor: dict[str, float],
-    outcome: GoalOutcome | None,
-    folder: Path,
-) -> dict[str, object]:
-    """Evaluate the bag against the truth, write summary.json and report.html.
-
-    Raises:
-        IlrsError: there is no bag to evaluate.
-    """
-    from ilrs_robots.replay.evaluate import evaluate_run
-    from ilrs_robots.view.report import write_report
-
-    if request.record is None or outcome is None:
-        raise IlrsError("nothing was recorded, so there is nothing to evaluate")
-    surface = terrain.surface
-    placement = site.robot(request.robot)
-    *cut_short, bag = bag_parts(request.record)
-    if cut_short:
-        console.print(
-            f"[yellow]ilrs:[/yellow] the recorder was lost on the way: only {bag.name} is "
-            f"evaluated, {', '.join(part.name for part in cut_short)} was not closed"
-        )
-    with console.status("evaluating the bag against the truth"):
-        evaluation = evaluate_run(
-            bag,
-            surface.top_grid,
-            robot=request.robot,
-            goal_xy_m=goal,
-            goal_tolerance_m=GOAL_TOLERANCE_M,
-            start_xy_m=(placement.x_m, placement.y_m),
-            surface_ground_grid=surface.grid,
-        )
-        figures = evaluation.summary()
-        summary: dict[str, object] = {
-            **figures,
-            "reached": outcome.succeeded and figures["reached_by_truth"] is True,
-            "outcome": asdict(outcome),
-            "site": site.name,
-            "seed": site.terrain.seed,
-            "bags_cut_short": len(cut_short),
-            "straight_line": corridor,
-        }
-        (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-        limits = placement.load_model().limits
-        scenario = {**summary, "robot": request.robot, "max_roll_deg": limits.max_roll_deg}
-        write_report(folder, evaluation, scenario, {"rocks": rocks_around(surface, evaluation)})
-    return summary
-
-
-def rocks_around(surface: Surface, evaluation: RunEvaluation) -> Rocks:
-    """The rocks near the driven path."""
-    places = np.vstack((evaluation.true_xyz_m[:, :2], evaluation.goal_xy_m[None]))
-    low, high = places.min(axis=0) - ROCK_MARGIN_M, places.max(axis=0) + ROCK_MARGIN_M
-    return surface.rocks(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-
-
-def show(summary: dict[str, object], folder: Path) -> None:
-    """The figures on the terminal, and where the rest is."""
-    grid = Table(show_header=False, box=None)
-    for key, value in summary.items():
-        if isinstance(value, bool | int | float | str):
-            text = f"{value:.3g}" if isinstance(value, float) else str(value)
-            grid.add_row(key.replace("_", " "), text)
-    console.print(grid)
-    console.print(f"report: {folder / 'report.html'}")
+    if robot:
+        if view:
+            raise click.UsageError("--view shows a mission: leave out --robot")
+        chosen = 1 if seed is None else seed
+        return demo_drive.drive(site or "demo", robot, chosen, rtf, duration, folder)
+    limit_s = duration if duration > 0.0 else math.inf
+    return SiteDemo(mission, site, seed, rtf, limit_s, lidar_columns, view, folder).run()

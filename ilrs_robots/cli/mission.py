@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,17 @@ def site_of_mission(name: str) -> str:
     return read_mission(name).mission.site
 
 
-def run_mission(request: SimRequest, log: Path | None = None) -> MissionProgress | None:
+def run_mission(
+    request: SimRequest,
+    log: Path | None = None,
+    on_progress: Callable[[MissionProgress], None] = lambda _p: None,
+) -> MissionProgress | None:
     """Run a mission until it is over, time is up, or the user ends it.
+
+    Args:
+        request: what the user asked for.
+        log: file for all that the processes say; None: the terminal.
+        on_progress: called whenever the mission tells how it stands.
 
     Returns:
         How it stands at the end, None where nothing was heard of it.
@@ -53,7 +63,7 @@ def run_mission(request: SimRequest, log: Path | None = None) -> MissionProgress
             time_s = 0.0 if progress is None else progress.time_s
             return not stop.is_set() and time_s < request.duration_s
 
-        progress = None if stop.is_set() else watch_mission(keep_waiting)
+        progress = None if stop.is_set() else watch_mission(keep_waiting, on_progress)
     check_bag(ended, request.record)
     return progress
 

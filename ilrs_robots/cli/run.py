@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,13 @@ from ilrs_robots.cli.signals import Stop, stop_on_signals
 from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
 from ilrs_robots.cli.terminal import console, goal_progress, log_lines
 from ilrs_robots.core.errors import IlrsError
-from ilrs_robots.robots.assembly import ProcessSpec, dds_environment, mover_of, site_processes
+from ilrs_robots.robots.assembly import (
+    ParameterValue,
+    ProcessSpec,
+    dds_environment,
+    mover_of,
+    site_processes,
+)
 from ilrs_robots.robots.mission_assembly import base_processes, mission_process, view_process
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
@@ -49,6 +55,8 @@ class SimRequest:
     robots: tuple[str, ...] = ()
     mission: str = ""
     view: bool = False
+    vehicle_parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    """ROS parameters of every vehicle's nodes, besides those of the assembly."""
 
     def load(self) -> tuple[SiteConfig, SiteTerrain]:
         """Site and terrain."""
@@ -169,6 +177,12 @@ def _processes(
         record_profile=request.record_profile,
         state_dir=state,
     )
+    if request.vehicle_parameters:
+        more = dict(request.vehicle_parameters)
+        specs = [
+            replace(spec, parameters={**spec.parameters, **more}) if spec.namespace else spec
+            for spec in specs
+        ]
     if request.mission:
         told = (request.mission, request.site, site.terrain.seed, robots)
         specs += base_processes(site, *told[1:], use_sim_time=True, state_dir=state)

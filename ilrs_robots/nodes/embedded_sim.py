@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TwistStamped
@@ -26,6 +27,7 @@ from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.nodes.sim_vehicle import TRUTH_PERIOD_NS, SimVehicle
+from ilrs_robots.nodes.time_warp import STEP_NS, TimeWarp
 from ilrs_robots.robots.hop_keeper import TAKES_OVER_S
 from ilrs_robots.robots.model import HopperModel, RobotModel
 from ilrs_robots.robots.site import SiteConfig, load_site
@@ -39,6 +41,8 @@ CLOCK_PERIOD_NS = 40_000_000
 KEEP_PERIOD_NS = 200_000_000
 """How often the places of the vehicles are kept. After a restart time goes on by so much later,
 so that no stamp is given twice."""
+KEEP_WARPED_NS = 2_000_000_000
+"""The same in fast time."""
 
 
 class EmbeddedSimNode(Node):  # type: ignore[misc]
@@ -48,8 +52,8 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
     from there: it never runs backwards. Speeds, wheel angles and noise begin anew.
     """
 
-    def __init__(self) -> None:
-        super().__init__("embedded_sim")
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("embedded_sim", **node_options)
         site_name = str(declare_one(self, "site", "shackleton", "site name or site file"))
         seed = int(declare_one(self, "seed", 1, "seed of terrain and sensors"))
         names = str(declare_one(self, "robots", "", "comma-separated robots, empty for all"))
@@ -68,6 +72,8 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         for index, (name, model) in enumerate(models.items()):
             marks = MarkPublisher(self, name, model, site, terrain, (seed, index))
             self.vehicles[name] = self._vehicle(name, model, marks)
+        rovers = [name for name, m in models.items() if not isinstance(m, HopperModel)]
+        self.warp = TimeWarp(self, models, rovers)
         self._start_wall_s: float | None = None
         self._clock_ns = -CLOCK_PERIOD_NS
         self._diagnosed_s = 0.0
@@ -97,7 +103,9 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             truth = self.world.truth(name)
             x, y = (float(v) for v in truth.position_m[:2])
             poses[name] = (x, y, se3.yaw_of(truth.quat_wxyz))
-        state = {"time_ns": self.time_ns, "poses": poses, "first_wall_s": self._first_wall_s}
+        ahead_ns = KEEP_WARPED_NS if self.warp.runs else 0  # until it is kept again
+        state = {"time_ns": self.time_ns + ahead_ns, "poses": poses,
+                 "first_wall_s": self._first_wall_s}  # fmt: skip
         self._kept.save(state)
 
     @property
@@ -127,6 +135,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 throttle_duration_sec=2.0,
             )
             command = VelocityCommand(command.stamp_ns, 0.0, 0.0)
+        self.vehicles[name].commanded_ns = command.stamp_ns
         if self.time_ns - command.stamp_ns > ACTUATOR_TIMEOUT_S * 1e9:
             return  # it has lain in a queue for longer than a command counts
         self.world.command(name, command)
@@ -189,7 +198,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 vehicle.heard_s = now_s
             return 0.05
         for vehicle in self.vehicles.values():
-            if vehicle.silent or time_ns - vehicle.acknowledged_ns < vehicle.ahead_ns:
+            if vehicle.silent or vehicle.follows(time_ns, STEP_NS if self.warp.runs else 0):
                 continue
             if now_s - vehicle.heard_s > SILENT_AFTER_S:
                 vehicle.silent = True
@@ -199,6 +208,8 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 )
                 continue
             return 0.002
+        if self.warp.runs and self.warp.waits_for_base(time_ns, now_s):
+            return 0.002
         return self._pace(now_s)
 
     def _pace(self, now_s: float) -> float:
@@ -206,7 +217,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
 
         A gate that has to stop a vehicle counts simulated time but needs wall time to act.
         """
-        factor = self._rtf
+        factor = self.warp.factor if self.warp.runs else self._rtf
         if any(vehicle.silent for vehicle in self.vehicles.values()):
             factor = min(factor or 1.0, 1.0)
         if factor != self._pace_factor:
@@ -218,8 +229,11 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
 
     # -- output -----------------------------------------------------------------------------
     def step(self) -> None:
-        """Advance by one exchange period and publish what the sensors say."""
-        events = self.world.step()
+        """Advance by one exchange period, or one of fast time; publish what the sensors say."""
+        rests = {v.name: not v.silent and self.world.at_rest(v.name)
+                 for v in self.vehicles.values()}  # fmt: skip
+        fast = self.warp.look(self.time_ns, rests)
+        events = self.world.hold(STEP_NS * 1e-9) if fast else self.world.step()
         time_ns = self.time_ns
         if time_ns - self._clock_ns >= CLOCK_PERIOD_NS:
             self._clock_ns = time_ns
@@ -236,7 +250,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 truth = replace(self.world.truth(vehicle.name), stamp_ns=time_ns)
                 child = f"{vehicle.name}/truth/base_link"
                 vehicle.truth.publish(convert.odometry_message(truth, MAP_FRAME, child))
-        if time_ns - self._kept_ns >= KEEP_PERIOD_NS:
+        if time_ns - self._kept_ns >= (KEEP_WARPED_NS if fast else KEEP_PERIOD_NS):
             self._kept_ns = time_ns
             self._keep()
         if time.monotonic() - self._diagnosed_s >= 1.0:
@@ -253,6 +267,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             "real_time_factor": f"{factor:.3f}",
             "wall_s": f"{now_s - started_s:.3f}",
             "simulated_s": f"{time_ns * 1e-9:.3f}",
+            "time_warp": self.warp.said(time_ns),
         }
         silent = [v.name for v in self.vehicles.values() if v.silent]
         level = DiagnosticStatus.WARN if silent else DiagnosticStatus.OK

@@ -21,6 +21,7 @@ from rclpy.clock import ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, PointCloud2
+from std_srvs.srv import SetBool
 
 from ilrs_robots.core.geometry.se3 import quat_from_rpy, quat_multiply
 from ilrs_robots.core.terrain.heightmap import BakeConfig
@@ -31,6 +32,7 @@ from ilrs_robots.nodes.mark_publisher import MarkPublisher
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.nodes.runtime import run
 from ilrs_robots.nodes.sun import PERIOD_S, Sun
+from ilrs_robots.nodes.time_warp import SERVICE
 from ilrs_robots.robots.gazebo.ground import BakedGround
 from ilrs_robots.robots.gazebo.interfaces import FAST_CLOCK
 from ilrs_robots.robots.gazebo.plan import rocks_of
@@ -40,6 +42,13 @@ from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site, read_sit
 
 CLOCK_PERIOD_NS = 40_000_000
 """As the embedded simulator's."""
+
+
+def refuse_fast_time(_request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+    """Answer ``time_warp``: Gazebo keeps the clock and cannot leave its physics out."""
+    response.success = False
+    response.message = "Gazebo keeps the time here, and its physics cannot be left out of it"
+    return response
 
 
 class StarTracker:
@@ -88,6 +97,7 @@ class GazeboSupportNode(Node):  # type: ignore[misc]
             marks = MarkPublisher(self, name, model, site, terrain, (self._seed, index))
             self._watch(index, name, model, marks)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.STATE)
+        self.create_service(SetBool, SERVICE, refuse_fast_time)
         steady = RosClock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(PERIOD_S, self._on_sun, clock=steady)
         self.create_timer(1.0, self._diagnose, clock=steady)

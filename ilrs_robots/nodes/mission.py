@@ -26,6 +26,7 @@ from ilrs_robots.nodes import qos
 from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.mission_orders import OrderDesk
 from ilrs_robots.nodes.parameters import declare, declare_one
+from ilrs_robots.nodes.warp_asker import WarpAsker
 from ilrs_robots.robots.mission import Mission
 from ilrs_robots.robots.mission_checks import load_mission
 from ilrs_robots.robots.mission_executive import MissionExecutive
@@ -60,6 +61,8 @@ class MissionNode(Node):  # type: ignore[misc]
         site_name = str(declare_one(self, "site", "shackleton", "site name or site file"))
         seed = int(declare_one(self, "seed", 1, "seed of a procedural terrain"))
         chosen = str(declare_one(self, "robots", "", "its vehicles that run, empty for all"))
+        warp = "whether time runs fast while every vehicle stands, where the simulator can"
+        fast = bool(declare_one(self, "time_warp", True, warp))
         settings = declare(self, "executive", MissionConfig())
         if not name:
             raise ConfigError("parameter mission = '': name a mission")
@@ -82,6 +85,7 @@ class MissionNode(Node):  # type: ignore[misc]
                 PoseWithCovarianceStamped, f"/{vehicle}/pose", partial(self._on_pose, vehicle),
                 qos.STATE,
             )  # fmt: skip
+        self._warp = WarpAsker(self) if fast else None
         kept = self._kept.load()
         if kept is not None and self._executive.restore(kept):
             self.get_logger().warning("restarted: the mission goes on where it was")
@@ -90,6 +94,8 @@ class MissionNode(Node):  # type: ignore[misc]
     def destroy_node(self) -> None:
         """Take the action clients down before what they stand on."""
         self._desk.close()
+        if self._warp is not None:
+            self._warp.close()
         super().destroy_node()
 
     # -- input ------------------------------------------------------------------------------
@@ -119,7 +125,10 @@ class MissionNode(Node):  # type: ignore[misc]
         now_s = self.now_s()
         if now_s == 0.0:
             return  # no /clock has come
-        for order in self._executive.update(now_s, self._reports):
+        orders = self._executive.update(now_s, self._reports)
+        if self._warp is not None:
+            self._warp.want(self._executive.stands)
+        for order in orders:
             self._desk.take(order)
         self._desk.look(time.monotonic())
         events = self._executive.take_events()

@@ -41,6 +41,7 @@ class SimVehicle:
         odom: the newest that it sent.
         marks: what tells Sun and ranges.
         acknowledged_ns: its stamp.
+        commanded_ns: stamp of the newest velocity that was heard.
         heard_s: when that came, steady wall clock.
         silent: whether it is no longer waited for.
     """
@@ -59,6 +60,7 @@ class SimVehicle:
     ahead_ns: int = MAX_AHEAD_NS
     odom: Odometry | None = None
     acknowledged_ns: int = 0
+    commanded_ns: int = 0
     heard_s: float = 0.0
     silent: bool = False
     truth_ns: int = -TRUTH_PERIOD_NS
@@ -81,6 +83,19 @@ class SimVehicle:
             made.altimeter = node.create_publisher(Range, f"/{name}/altimeter/range", qos.STREAM)
             made.tank = node.create_publisher(FluidPressure, f"/{name}/tank/pressure", qos.STATE)
         return made
+
+    def follows(self, time_ns: int, fast_ns: int) -> bool:
+        """Whether the simulator need not wait for this vehicle.
+
+        Args:
+            time_ns: of the simulator.
+            fast_ns: step of fast time, in which its gate must follow as well; 0 for none.
+        """
+        if not fast_ns:
+            return time_ns - self.acknowledged_ns < self.ahead_ns
+        if not isinstance(self.model, HopperModel) and time_ns - self.commanded_ns > 2 * fast_ns:
+            return False
+        return time_ns - self.acknowledged_ns < fast_ns
 
     def publish(self, payload: object) -> None:
         """Send what a sensor says.

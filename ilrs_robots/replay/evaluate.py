@@ -275,21 +275,23 @@ def _compare(
 ) -> MapComparison:
     if "elevation" not in sample.layers:
         raise BagError(f"no layer 'elevation' among {', '.join(sample.layers)}")
-    if sample.frame_id != odom.frame_id:
+    if sample.frame_id not in (odom.frame_id, map_odom.frame_id):
         raise BagError(f"the map is in {sample.frame_id!r}, odometry in {odom.frame_id!r}")
     stamp = np.array([sample.stamp_ns])
-    T_map_odom = _matrix(map_odom.at_or_hold(stamp))
-    T_odom_base, T_map_base = _matrix(odom.at(stamp)), _matrix(truth.at(stamp))
-    T_true = metrics.yaw_only(T_map_base) @ se3.invert(metrics.yaw_only(T_odom_base))
+    T_map_frame = _matrix(map_odom.at_or_hold(stamp))
+    T_frame_base, T_map_base = _matrix(odom.at(stamp)), _matrix(truth.at(stamp))
+    if sample.frame_id == map_odom.frame_id:  # a hopper's landing map
+        T_frame_base, T_map_frame = T_map_frame @ T_frame_base, np.eye(4)
+    T_true = metrics.yaw_only(T_map_base) @ se3.invert(metrics.yaw_only(T_frame_base))
     elevation, spec = sample.layers["elevation"], sample.spec
     return MapComparison(
         stamp_ns=sample.stamp_ns,
         spec=spec,
-        vehicle_xy_m=T_odom_base[:2, 3].copy(),
+        vehicle_xy_m=T_frame_base[:2, 3].copy(),
         elevation_m=elevation,
-        as_used=metrics.map_errors(elevation, spec, T_map_odom, top),
+        as_used=metrics.map_errors(elevation, spec, T_map_frame, top),
         aligned=metrics.map_errors(elevation, spec, T_true, top),
-        coverage=metrics.coverage(elevation, spec, T_odom_base[:2, 3], cfg.coverage_radius_m),
+        coverage=metrics.coverage(elevation, spec, T_frame_base[:2, 3], cfg.coverage_radius_m),
     )
 
 

@@ -39,9 +39,9 @@ class MapComparison:
 
     Attributes:
         stamp_ns: its stamp.
-        spec: its window, odom frame.
-        vehicle_xy_m: (2,) where the robot believed to stand, odom frame.
-        elevation_m: (rows, cols) float32, odom frame.
+        spec: its window, in its own frame: odom, or map for a hopper's landing map.
+        vehicle_xy_m: (2,) where the robot believed to stand, in that frame.
+        elevation_m: (rows, cols) float32, in that frame.
         as_used: errors at the pose that the robot believed in, as a consumer gets them.
         aligned: errors with the pose error at that stamp (position and heading) taken away.
         coverage: share of known cells around the vehicle.

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.robots.gazebo.structures import structure_reach_m
 from ilrs_robots.robots.site import SiteConfig
@@ -62,3 +63,11 @@ def places_of(site: SiteConfig, ground: Dem) -> tuple[BasePlace, ...]:
         name = f"{s.kind}_{n + 1}"
         found.append(BasePlace(name, s.kind, s.x_m, s.y_m, z_m(s.x_m, s.y_m), keep_out_m))
     return tuple(found)
+
+
+def keep_outs_of_site(site: SiteConfig) -> tuple[KeepOut, ...]:
+    """Discs around the site's pads and buildings that vehicles on wheels stay out of."""
+    return tuple(
+        KeepOut(f"{s.kind}_{n + 1}", s.x_m, s.y_m, structure_reach_m(s.kind))
+        for n, s in enumerate(site.structures)
+    )

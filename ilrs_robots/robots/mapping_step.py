@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ilrs_robots.core.clock import ClockWatch
 from ilrs_robots.core.cloud.deskew import deskew
-from ilrs_robots.core.cloud.self_filter import OwnBox, own_points
+from ilrs_robots.core.cloud.self_filter import OwnBox, inside_discs, own_points
 from ilrs_robots.core.errors import (
     ConfigError,
     ExtrapolationError,
@@ -45,6 +45,8 @@ from ilrs_robots.robots.mapping_watch import JumpWatch, stamp_refusal, why_empty
 
 __all__ = ["MapUpdate", "MappingConfig", "MappingStep", "SensorTally"]
 
+_NO_DISCS: FloatArray = np.zeros((0, 3))
+
 
 @dataclass
 class MappingStep:
@@ -61,6 +63,7 @@ class MappingStep:
         boxes: the vehicle's own body in base_link; points in it are left out.
         simulated_time: whose clock it is, see above.
         noises: noise of each sensor by frame id; the map's own for others.
+        others: gives (N, 3) x, y and radius of other vehicles in odom, metres, at a stamp.
         tallies: scans fused and dropped by sensor.
         last_error: why the last dropped scan was dropped.
         last_stamp_ns: newest point in the map, None while it is empty.
@@ -76,6 +79,7 @@ class MappingStep:
     boxes: tuple[OwnBox, ...] = ()
     simulated_time: bool = True
     noises: Mapping[str, SensorNoise] = field(default_factory=dict)
+    others: Callable[[int], FloatArray] | None = None
 
     def __post_init__(self) -> None:
         self.map = ElevationMap(self.map_config)
@@ -286,6 +290,7 @@ class MappingStep:
         if jump:
             raise InvalidCloudError("pose_jump", jump)
         xyz, intensity, own = self._without_self(xyz, cloud.intensity, T_base_sensor)
+        xyz, intensity, own = self._without_others(xyz, intensity, own, T_odom_sensor, end_ns)
         # A sensor that is a little behind another one does not make cells older again.
         stamp_ns = end_ns if self.last_stamp_ns is None else max(end_ns, self.last_stamp_ns)
         self.map.recentre(T_odom_base[:2, 3])
@@ -296,6 +301,21 @@ class MappingStep:
         self.filled = self.filled or report.cells_touched > 0
         self.tally(item.source).fused += 1
         return MapUpdate(end_ns, report, item.source, own, item.arrived_s)
+
+    def _without_others(
+        self, xyz: Float32Array, intensity: Float32Array | None, own: int,
+        T_odom_sensor: FloatArray, stamp_ns: int,
+    ) -> tuple[Float32Array, Float32Array | None, int]:  # fmt: skip
+        """Without what stands on other vehicles: they move on, the map would keep them."""
+        discs = _NO_DISCS if self.others is None else self.others(stamp_ns)
+        if not len(discs) or not len(xyz):
+            return xyz, intensity, own
+        inside = inside_discs(xyz, T_odom_sensor, discs)
+        count = int(np.count_nonzero(inside))
+        if not count:
+            return xyz, intensity, own
+        rest = None if intensity is None else intensity[~inside]
+        return xyz.compress(~inside, axis=0), rest, own + count
 
     def _without_self(
         self, xyz: Float32Array, intensity: Float32Array | None, T_base_sensor: FloatArray

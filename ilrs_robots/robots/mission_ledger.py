@@ -6,6 +6,7 @@ from typing import Any
 
 from ilrs_robots.robots.mission import STOP, Mission, full_name
 from ilrs_robots.robots.mission_record import TaskRecord
+from ilrs_robots.robots.mission_steps import Drive
 from ilrs_robots.robots.mission_types import MissionEvent, TaskRow, TaskState
 
 
@@ -36,6 +37,12 @@ class MissionLedger:
     def succeeded(self) -> bool:
         """Whether every task is done."""
         return all(record.state is TaskState.DONE for record in self._records.values())
+
+    @property
+    def stands(self) -> bool:
+        """Whether only time is waited for: nobody is sent anywhere, and something is to come."""
+        running = [r for r in self._records.values() if r.state is TaskState.RUNNING]
+        return not self.over and not any(isinstance(r.steps[r.step], Drive) for r in running)
 
     def rows(self) -> tuple[TaskRow, ...]:
         """Every task as it stands, in the order of the file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ilrs_robots.core.clock import ClockWatch
+from ilrs_robots.core.control.fleet import PeerWord
 from ilrs_robots.core.control.gate import CommandGate, GateDecision
 from ilrs_robots.core.control.navigator import NavigatorOutput
 from ilrs_robots.core.geometry import se3
@@ -20,11 +21,12 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
     VelocityCommand,
 )
+from ilrs_robots.robots.fleet import masks_of, word_of
 from ilrs_robots.robots.marks import KnownMarks
 from ilrs_robots.robots.model import RobotModel, require_rover
 from ilrs_robots.robots.perception import Perception, Sample
 from ilrs_robots.robots.periods import CONTROL_PERIOD_NS, GATE_PERIOD_NS
-from ilrs_robots.robots.site import RobotPlacement, initial_pose
+from ilrs_robots.robots.site import RobotPlacement, SiteConfig, initial_pose
 from ilrs_robots.robots.steps import (
     LocalizationStep,
     MapUpdate,
@@ -56,13 +58,16 @@ class RobotPipeline:
         model: RobotModel,
         prior: Dem,
         marks: KnownMarks | None = None,
+        site: SiteConfig | None = None,
     ) -> None:
         self.name = placement.name
         require_rover(model, "autonomy")
         start = initial_pose(placement, prior)
         self.senses = Perception(model, self.name, start, prior=prior, marks=marks)
         self.tree, self.mapping = self.senses.tree, self.senses.mapping
-        self.navigation = NavigationStep(model, prior, navigator_config_of(model), self.name)
+        self.navigation = NavigationStep(model, prior, navigator_config_of(model), self.name, site)
+        if self.navigation.fleet is not None:
+            self.mapping.others = self._others
         gate = gate_config_of(model)
         self._guard = guard_of(model, gate)
         self.gate = CommandGate(gate, self._guard)
@@ -71,6 +76,19 @@ class RobotPipeline:
         self._decision: GateDecision | None = None
         self._update: MapUpdate | None = None
         self._control_ns = self._gate_ns = _NEVER_NS
+
+    def _others(self, stamp_ns: int) -> FloatArray:
+        assert self.navigation.fleet is not None
+        return masks_of(self.navigation.fleet, stamp_ns, self.senses.T_map_odom)
+
+    def word(self) -> PeerWord | None:
+        """What the vehicle tells the others of itself; None before the first odometry."""
+        estimate = self.senses.odometry
+        if estimate is None:
+            return None
+        T_map_base = self.T_map_base()
+        covariance = estimate.pose_covariance
+        return word_of(estimate.stamp_ns, T_map_base, estimate.linear_mps, covariance)
 
     def feed(self, sample: Sample) -> None:
         """Take one measurement; measurements come in the order of their arrival."""
@@ -106,6 +124,9 @@ class RobotPipeline:
         if now_ns - self._gate_ns < GATE_PERIOD_NS:
             return None
         self._gate_ns = now_ns
+        if self.navigation.fleet is not None:
+            fleet, T_map_odom = self.navigation.fleet, self.senses.T_map_odom
+            self._guard.others = masks_of(fleet, now_ns, T_map_odom, 0.0)
         self._decision = self.gate.output(now_ns)
         self.navigation.navigator.on_gate(self._decision.kind, self._decision.reason)
         return VelocityCommand(now_ns, self._decision.linear_mps, self._decision.angular_rps)

@@ -215,7 +215,9 @@ def guard_of(model: RobotModel, cfg: GateConfig) -> GroundGuard:
         ConfigError: the vehicle does not drive.
     """
     brakes = Brakes(cfg.max_decel_mps2, cfg.max_yaw_decel_rps2)
-    return GroundGuard(cfg.guard, footing_of(model), brakes)
+    guard = GroundGuard(cfg.guard, footing_of(model), brakes)
+    guard.half_m = 0.5 * model.footprint.length_m, 0.5 * model.footprint.width_m
+    return guard
 
 
 def own_boxes_of(model: RobotModel, margin_m: float) -> tuple[OwnBox, ...]:

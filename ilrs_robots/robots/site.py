@@ -54,6 +54,10 @@ class RobotPlacement:
     x_m: float = param(0.0, doc="map x", unit="m")
     y_m: float = param(0.0, doc="map y", unit="m")
     yaw_deg: float = param(0.0, doc="heading, counter-clockwise from map x", unit="deg")
+    lidar_columns: int = param(
+        0, doc="columns of the lidar instead of the model's, to save time; 0: the model's", low=0,
+        high=4096,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Check that the name can be a ROS namespace."""
@@ -68,7 +72,10 @@ class RobotPlacement:
 
     def load_model(self) -> RobotModel:
         """The robot's dimensions and limits."""
-        return load_robot(self.model)
+        model = load_robot(self.model)
+        if not self.lidar_columns:
+            return model
+        return replace(model, lidar=replace(model.lidar, columns=self.lidar_columns))
 
 
 @dataclass(frozen=True)

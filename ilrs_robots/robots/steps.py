@@ -6,11 +6,14 @@ robot's name (``<robot>/odom``, ``<robot>/base_link``), ``map`` is shared.
 
 from __future__ import annotations
 
+from ilrs_robots.core.control.fleet import FleetMemory
 from ilrs_robots.core.control.navigator import Navigator, NavigatorConfig, NavigatorOutput
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import Cloud, Float32Array, FloatArray, GridSpec, JointSample
+from ilrs_robots.robots.base_places import keep_outs_of_site
+from ilrs_robots.robots.fleet import meetings_of, memory_of
 from ilrs_robots.robots.footing import footing_of
 from ilrs_robots.robots.frames import (
     MAP_FRAME,
@@ -34,6 +37,7 @@ from ilrs_robots.robots.settings import (
     own_boxes_of,
     traversability_config_of,
 )
+from ilrs_robots.robots.site import SiteConfig
 from ilrs_robots.robots.slip_step import SlipStep
 
 __all__ = [
@@ -61,12 +65,23 @@ __all__ = [
 
 
 class NavigationStep:
-    """Goals in ``map`` to velocity commands, over the prior and what the robot has seen."""
+    """Goals in ``map`` to velocity commands, over the prior and what the robot has seen.
+
+    Attributes:
+        fleet: what the site's other vehicles tell; None where there is none.
+    """
 
     def __init__(
-        self, model: RobotModel, prior: Dem, cfg: NavigatorConfig, robot: str = ""
-    ) -> None:
+        self, model: RobotModel, prior: Dem, cfg: NavigatorConfig, robot: str = "",
+        site: SiteConfig | None = None,
+    ) -> None:  # fmt: skip
         self.navigator = Navigator(cfg, limits_of(model), prior, footing_of(model))
+        self.fleet: FleetMemory | None = None
+        if site is not None:
+            self.navigator.keep_off(keep_outs_of_site(site))
+            if len(site.robots) > 1:
+                self.fleet = memory_of(site, robot, cfg.fleet)
+                self.navigator.join(meetings_of(model, robot, cfg, self.fleet))
         self.last_map_ns: int | None = None
         self.slip = SlipStep(model, robot) if robot else None
 
@@ -82,6 +97,8 @@ class NavigationStep:
 
     def forget(self) -> None:
         """Time was set back, or the vehicle was moved: earlier scans mean nothing."""
+        if self.fleet is not None:
+            self.fleet.forget()
         if self.slip is not None:
             self.slip.reset()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree as ET
 
 import mujoco
+import numpy as np
 
 from ilrs_robots.robots.model import HopperModel, require_rover
 from ilrs_robots.sim.config import SimConfig
+from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.hopper import Hopper
 from ilrs_robots.sim.hopper_mjcf import add_hopper
@@ -89,3 +92,23 @@ def add_vehicle(root: ET.Element, vehicle: Placed) -> None:
         add_hopper(root, model, *where)
     else:
         add_rover(root, require_rover(model, vehicle.robot.name), *where)
+
+
+def check_state(data: mujoco.MjData, vehicles: Mapping[str, Placed], time_ns: int) -> None:
+    """Look whether the physics went wrong.
+
+    Raises:
+        SimulationError: MuJoCo warns of something, or a place or speed is not finite.
+    """
+    counts = data.warning.number
+    if counts.any():
+        kinds = [mujoco.mjtWarning(k).name for k in np.flatnonzero(counts)]
+        wrong = f"MuJoCo warns of {', '.join(kinds)}"
+    elif not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
+        wrong = "the state is not finite"
+    else:
+        return
+    places = [
+        f"{name} at {np.round(v.body.position_m, 2).tolist()} m" for name, v in vehicles.items()
+    ]
+    raise SimulationError(f"{wrong} at {time_ns * 1e-9:.3f} s; {'; '.join(places)}")

@@ -64,6 +64,7 @@ class Imu:
         self._lever_m = np.array(config.position_m)
         self._gravity = np.array([0.0, 0.0, -gravity_mps2])
         self._rng = rng
+        self._rate_hz = config.rate_hz
         root_rate = math.sqrt(config.rate_hz)
         self._gyro_sigma = config.gyro_noise_rps_sqrt_hz * root_rate
         self._accel_sigma = config.accel_noise_mps2_sqrt_hz * root_rate
@@ -80,6 +81,8 @@ class Imu:
         change = self._velocity(after) - self._velocity(before)
         force = _turned(middle, change / period_s - self._gravity, inverse=True)
         noise = self._rng.standard_normal(6)
+        if period_s * self._rate_hz > 1.5:  # the mean over several periods
+            noise /= math.sqrt(period_s * self._rate_hz)
         rate = _turned(self._mount, turn / period_s, inverse=True)
         force = _turned(self._mount, force, inverse=True)
         return ImuSample(

@@ -28,7 +28,7 @@ from ilrs_robots.sim.errors import SimulationError
 from ilrs_robots.sim.evaluation import Evaluation
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.hopper import Hopper
-from ilrs_robots.sim.placed import Placed, add_vehicle
+from ilrs_robots.sim.placed import Placed, add_vehicle, check_state
 from ilrs_robots.sim.suite import SensorEvent
 from ilrs_robots.sim.terrain import Terrain
 from ilrs_robots.sim.vehicle import SimRobot
@@ -151,6 +151,37 @@ class EmbeddedWorld:
             self._tick(events)
         return events
 
+    def at_rest(self, robot: str) -> bool:
+        """Whether a vehicle truly stands still, on its wheels or feet."""
+        return self._vehicle(robot).body.rest_speed < _REST
+
+    def hold(self, period_s: float) -> list[SensorEvent]:
+        """Let time pass in one step while nothing moves.
+
+        Every sensor that is due answers once, at the end; lidars do not, and begin a new scan
+        afterwards. Bodies, wheels and engines stay as they are.
+
+        Args:
+            period_s: the step; sensors' own periods may be shorter.
+
+        Returns:
+            Events as of ``step``.
+
+        Raises:
+            SimulationError: a vehicle moves.
+        """
+        for name in self._vehicles:
+            if not self.at_rest(name):
+                raise SimulationError(f"{name} moves: time cannot be passed over")
+        self._time_ns += round(period_s * 1e9)
+        events: list[SensorEvent] = []
+        for vehicle in self._vehicles.values():
+            sensed = vehicle.suite.hold(vehicle.body.body_state(self._time_ns))
+            if isinstance(vehicle.body, Hopper):
+                vehicle.body.hear(sensed)
+            events.extend(sensed)
+        return events
+
     def close(self) -> None:
         """End the worker thread."""
         self._pool.shutdown(wait=True)
@@ -193,6 +224,14 @@ class EmbeddedWorld:
         """True joint angles by name, rad."""
         body = self._vehicle(robot).body
         return dict(zip(body.joint_names, body.joint_positions_rad.tolist(), strict=True))
+
+    def look(self, robot: str, looks: bool) -> None:
+        """Let a vehicle's lidar cast its rays, or not while nobody listens to it.
+
+        Raises:
+            ConfigError: unknown vehicle.
+        """
+        self._vehicle(robot).suite.looks = looks
 
     def ground(self, robot: str) -> GroundPatch:
         """The patch under a vehicle."""
@@ -295,20 +334,4 @@ class EmbeddedWorld:
         mujoco.mj_step(self._model, self._data, self._substeps)
         for vehicle in self._vehicles.values():
             vehicle.body.update_contact()
-        self._check()
-
-    def _check(self) -> None:
-        data = self._data
-        counts = data.warning.number
-        if counts.any():
-            kinds = [mujoco.mjtWarning(k).name for k in np.flatnonzero(counts)]
-            raise SimulationError(f"MuJoCo warns of {', '.join(kinds)} {self._where()}")
-        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
-            raise SimulationError(f"the state is not finite {self._where()}")
-
-    def _where(self) -> str:
-        places = [
-            f"{name} at {np.round(v.body.position_m, 2).tolist()} m"
-            for name, v in self._vehicles.items()
-        ]
-        return f"at {self._time_ns * 1e-9:.3f} s; {'; '.join(places)}"
+        check_state(self._data, self._vehicles, self._time_ns)

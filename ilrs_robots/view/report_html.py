@@ -86,7 +86,7 @@ def page(
 ) -> str:
     """The whole page."""
     title = title_of(run, scenario)
-    sections = [_figure(picture) for picture in pictures]
+    sections = [figure_section(picture) for picture in pictures]
     sections.insert(1 if sections else 0, _table(rows_of(run)))
     body = [
         _header(run, scenario, title),
@@ -100,13 +100,14 @@ def page(
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_e(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escaped(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in body if part)
         + "\n</main>\n</body>\n</html>\n"
     )
 
 
-def _e(text: object) -> str:
+def escaped(text: object) -> str:
+    """Text as it stands in a page."""
     return html.escape(str(text))
 
 
@@ -121,9 +122,11 @@ def number(value: float | None, digits: int, factor: float = 1.0) -> str:
 def _header(run: RunEvaluation, scenario: Mapping[str, Any], title: str) -> str:
     facts = [f"robot {run.robot}"]
     facts += [f"{key} {scenario[key]}" for key in ("site", "seed") if key in scenario]
-    text = f'<header><p class="kind">Evaluation of a recorded drive: {_e(", ".join(facts))}</p>'
-    text += f"<h1>{_e(title)}</h1>"
-    return text + f"<p>{_e(description_of(run, scenario))}</p></header>"
+    text = (
+        f'<header><p class="kind">Evaluation of a recorded drive: {escaped(", ".join(facts))}</p>'
+    )
+    text += f"<h1>{escaped(title)}</h1>"
+    return text + f"<p>{escaped(description_of(run, scenario))}</p></header>"
 
 
 def description_of(run: RunEvaluation, scenario: Mapping[str, Any]) -> str:
@@ -139,7 +142,7 @@ def description_of(run: RunEvaluation, scenario: Mapping[str, Any]) -> str:
         above = f" (limit {float(limit):g}°)" if limit is not None else ""
         parts.append(
             f"A straight line to it would cross {scenario['rocks_over_clearance']} rocks above "
-            f"the vehicle's clearance{over} and a slope of "
+            f"the vehicle's clearance{over} and, within its width, a slope of "
             f"{float(scenario['max_slope_deg']):.0f}°{above}."
         )
     return " ".join(parts)
@@ -158,7 +161,9 @@ def _verdict(run: RunEvaluation) -> str:
         parts.append(f"The robot itself says: {run.robot_word}.")
     if run.reached is None:
         parts.append(run.missing.get("reached", ""))
-    return f'<div class="verdict {kind}"><b>{word}</b><span>{_e(" ".join(parts))}</span></div>'
+    return (
+        f'<div class="verdict {kind}"><b>{word}</b><span>{escaped(" ".join(parts))}</span></div>'
+    )
 
 
 def _cards(run: RunEvaluation) -> str:
@@ -203,7 +208,7 @@ def rows_of(run: RunEvaluation) -> list[Row]:
         Row("worst roll", number(_deg(run.max_roll_rad), 1), "°", "true"),
         Row("worst pitch", number(_deg(run.max_pitch_rad), 1), "°", "true"),
         Row("steepest slope under the vehicle", number(_deg(run.max_slope_rad), 1), "°", "true"),
-        Row("steepest slope on the straight line",
+        Row("steepest slope on the straight line's middle",
             number(_deg(run.straight_line_max_slope_rad), 1), "°", "true"),
         Row("map RMSE, last map", number(run.map_rmse_m("as_used"), 1, 100.0), "cm", used),
         Row("map RMSE, last map, pose error removed",
@@ -224,19 +229,20 @@ def rows_of(run: RunEvaluation) -> list[Row]:
 
 def _table(rows: Sequence[Row]) -> str:
     lines = "".join(
-        f'<tr><td>{_e(row.label)}</td><td class="v">{row.value}</td>'
-        f'<td class="u">{_e(row.unit)}</td><td class="m">{_e(row.note)}</td></tr>'
+        f'<tr><td>{escaped(row.label)}</td><td class="v">{row.value}</td>'
+        f'<td class="u">{escaped(row.unit)}</td><td class="m">{escaped(row.note)}</td></tr>'
         for row in rows
     )
     head = "<tr><th>figure</th><th></th><th>unit</th><th></th></tr>"
     return f"<section><h2>Figures</h2><table>{head}{lines}</table></section>"
 
 
-def _figure(picture: Picture) -> str:
+def figure_section(picture: Picture) -> str:
+    """A picture with its title and caption."""
     return (
-        f'<section><h2>{_e(picture.title)}</h2><figure class="{picture.width}">'
-        f'<img src="{_e(picture.name)}" alt="{_e(picture.title)}">'
-        f"<figcaption>{_e(picture.caption)}</figcaption></figure></section>"
+        f'<section><h2>{escaped(picture.title)}</h2><figure class="{picture.width}">'
+        f'<img src="{escaped(picture.name)}" alt="{escaped(picture.title)}">'
+        f"<figcaption>{escaped(picture.caption)}</figcaption></figure></section>"
     )
 
 
@@ -254,7 +260,7 @@ def _missing(run: RunEvaluation) -> str:
     if not run.missing:
         return ""
     items = "".join(
-        f"<li><b>{_e(key.replace('_', ' '))}</b>: {_e(why)}</li>"
+        f"<li><b>{escaped(key.replace('_', ' '))}</b>: {escaped(why)}</li>"
         for key, why in sorted(run.missing.items())
     )
     return f"<section><h2>What could not be measured</h2><ul>{items}</ul></section>"
@@ -263,8 +269,8 @@ def _missing(run: RunEvaluation) -> str:
 def _provenance(extra: Mapping[str, Any]) -> str:
     parts = [f"{key}: {value}" for key, value in dict(extra.get("provenance", {})).items()]
     links = [
-        f'<a href="{_e(path)}">{_e(name)}</a>'
+        f'<a href="{escaped(path)}">{escaped(name)}</a>'
         for name, path in dict(extra.get("files", {})).items()
     ]
-    text = " · ".join([*(_e(part) for part in parts), *links])
+    text = " · ".join([*(escaped(part) for part in parts), *links])
     return f"<footer><p>{text}</p></footer>" if text else ""

@@ -1,4 +1,4 @@
-"""`ilrs demo` over real DDS on a short way: it arrives, and leaves summary, report and bag."""
+"""`ilrs demo --robot` over real DDS on a short way: it arrives; summary, report and bag stay."""
 
 from __future__ import annotations
 
@@ -48,7 +48,18 @@ def test_a_short_drive_arrives_and_is_reported(domain_id: int, tmp_path: Path) -
     site, out = tmp_path / "short.yaml", tmp_path / "run"
     site.write_text(SITE)
     done = subprocess.run(
-        [*program("ilrs"), "demo", "--site", str(site), "--seed", "2", "--out", str(out)],
+        [
+            *program("ilrs"),
+            "demo",
+            "--robot",
+            "long_range",
+            "--site",
+            str(site),
+            "--seed",
+            "2",
+            "--out",
+            str(out),
+        ],
         env={**os.environ, "ROS_DOMAIN_ID": str(domain_id)},
         capture_output=True,
         text=True,

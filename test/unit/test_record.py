@@ -42,7 +42,12 @@ SHOWN = {"/long_range/elevation_map", "/long_range/markers"}
 
 @pytest.mark.parametrize(
     ("profile", "left_out"),
-    [("minimal", SENSED | SHOWN), ("replay", SHOWN), ("everything", set())],
+    [
+        ("minimal", SENSED | SHOWN),
+        ("replay", SHOWN),
+        ("report", SENSED | {"/long_range/markers"}),
+        ("everything", set()),
+    ],
 )
 def test_a_profile_holds_what_its_reader_needs(profile, left_out):
     choice = load_profiles().choice(profile)

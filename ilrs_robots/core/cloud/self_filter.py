@@ -86,6 +86,30 @@ def own_points(
     return own, int(_mark(xyz, pose, low, high, reach * reach, own))
 
 
+def inside_discs(
+    xyz_sensor_m: Float32Array, T_fixed_sensor: FloatArray, discs: FloatArray
+) -> BoolArray:
+    """Tell which points stand over discs on the ground, as other vehicles do.
+
+    Args:
+        xyz_sensor_m: (N, 3) float32, metres, sensor frame.
+        T_fixed_sensor: (4, 4) into the frame of the discs.
+        discs: (M, 3) x, y and radius, metres.
+
+    Returns:
+        (N,) bool.
+    """
+    inside = np.zeros(len(xyz_sensor_m), np.bool_)
+    size = np.abs(xyz_sensor_m).max(initial=0.0) * np.sqrt(3.0)
+    away = np.hypot(*(discs[:, :2] - T_fixed_sensor[:2, 3]).T) - discs[:, 2]
+    near = discs[away <= size]
+    if len(near):
+        xy = xyz_sensor_m @ T_fixed_sensor[:2, :3].T.astype(np.float32)
+        for x, y, radius in near - (*T_fixed_sensor[:2, 3], 0.0):
+            inside |= (xy[:, 0] - x) ** 2 + (xy[:, 1] - y) ** 2 <= radius**2
+    return inside
+
+
 def warm_up() -> None:
     """Compile the kernel for the types in use."""
     box = OwnBox((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))

@@ -10,7 +10,7 @@ from ilrs_robots.core.clock import other_clock
 from ilrs_robots.core.control.assist import closest_safe
 from ilrs_robots.core.control.gate_supply import SupplyWatch
 from ilrs_robots.core.control.gate_types import SOURCES, GateConfig, GateDecision
-from ilrs_robots.core.control.ground_guard import GroundGuard
+from ilrs_robots.core.control.ground_guard import ANOTHER, GroundGuard
 from ilrs_robots.core.types import VelocityCommand
 
 __all__ = ["SOURCES", "CommandGate", "GateConfig", "GateDecision"]
@@ -143,7 +143,8 @@ class CommandGate:
             return choice
         if guard.rim_mps(v_out, w_out) >= _REST_MPS:
             return choice._replace(wanted=(v_out, w_out), limited=what)
-        return _Choice("", _STOP, f"{choice.source} command leads to {what}", "ground")
+        kind = "vehicle" if what == ANOTHER else "ground"
+        return _Choice("", _STOP, f"{choice.source} command leads to {what}", kind)
 
     def _choose(self, now_ns: int) -> _Choice:
         """What is wanted and the reason; the reason is that of the source that would win."""

@@ -85,7 +85,7 @@ class GateDecision:
         angular_rps: yaw rate.
         reason: empty when a source is passed on, otherwise one short sentence.
         source: the source passed on, empty when none is.
-        kind: ``ground``, ``power`` or ``link`` where that is what stops the vehicle.
+        kind: ``ground``, ``vehicle``, ``power`` or ``link`` where that is what stops the vehicle.
         limited: what slows it down or bends its way, empty when nothing does.
     """
 

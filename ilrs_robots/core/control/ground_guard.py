@@ -30,6 +30,7 @@ from ilrs_robots.core.control.guard_kernel import (
     Reach,
     first_danger,
 )
+from ilrs_robots.core.control.guard_others import first_touch
 from ilrs_robots.core.planning.attitude_prediction import Heights, HeightTable
 from ilrs_robots.core.planning.footing import Footing, plane_weights
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
@@ -39,6 +40,7 @@ _MOST_POSES: Final = 160
 _TURN_RAD: Final = 1.6
 """Turning farther than this in place shows nothing new before the next look."""
 _STRAIGHT: Final = 1e-6
+ANOTHER: Final = "another vehicle"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,12 @@ _NO_HEIGHTS: Final = Heights(
 
 
 class GroundGuard:
-    """Holds the newest map and pose; both in odom."""
+    """Holds the newest map and pose; both in odom.
+
+    Attributes:
+        half_m: half length and half width of what must not touch them; by default the underside.
+        others: (N, 3) x, y and radius of where other vehicles may be, metres, odom.
+    """
 
     def __init__(self, settings: GuardConfig, footing: Footing, brakes: Brakes) -> None:
         """Start knowing nothing."""
@@ -116,6 +123,8 @@ class GroundGuard:
         self._cost: CostTable | None = None
         self._heights: tuple[HeightTable, int] | None = None
         self._pose: FloatArray | None = None
+        self.others: FloatArray = np.zeros((0, 3))
+        self.half_m = footing.half_length_m, footing.half_width_m
 
     def on_pose(self, x: float, y: float, yaw: float) -> None:
         """Take a pose: m, m, rad in odom; one that is not finite is no pose."""
@@ -138,6 +147,7 @@ class GroundGuard:
     def forget(self) -> None:
         """Forget map and pose: time went back."""
         self._cost = self._heights = self._pose = None
+        self.others = np.zeros((0, 3))
 
     @property
     def ready(self) -> bool:
@@ -196,13 +206,18 @@ class GroundGuard:
             heights is not None,
             not turns,
         )
+        shares = np.array([v / rim, w / rim])
         first, danger, tilt_rad = first_danger(
-            self._pose, np.array([v / rim, w / rim]), self._cost, heights or _NO_HEIGHTS,
+            self._pose, shares, self._cost, heights or _NO_HEIGHTS,
             self._footing.table, self._probes, reach,
         )  # fmt: skip
-        if danger == SAFE:
+        what = "" if danger == SAFE else self._words(danger, tilt_rad)
+        if len(self.others):
+            touch = first_touch(self._pose, shares, step_m, reach.near, self.half_m, self.others)
+            if touch >= 0 and (danger == SAFE or touch <= first):
+                first, what = touch, ANOTHER
+        if not what:
             return _ALL
-        what = self._words(danger, tilt_rad)
         return Free(max(first * step_m - self.config.margin_m, 0.0), what)
 
     def _words(self, danger: int, tilt_rad: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning.attitude_prediction import Heights
 from ilrs_robots.core.planning.costmap import NavigationCostmap, prior_cost, region
 from ilrs_robots.core.planning.local_terrain import LocalTerrain
+from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 _NS = 1e-9
@@ -44,6 +46,8 @@ class TerrainMemory:
         fresh: something was seen since then.
         looked_ns: when that was.
         heights: the newest, in map; None where nobody told.
+        keep_outs: of the site; goals in them are refused.
+        others: x, y (m) in map and radius (m) of vehicles that stand, for paths to keep off.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class TerrainMemory:
         self._prior = prior
         self._latest: tuple[Float32Array, GridSpec, FloatArray] | None = None
         self.heights: Heights | None = None
+        self.others: list[tuple[float, float, float]] = []
+        self.keep_outs: tuple[KeepOut, ...] = ()
         self._local: tuple[GroundView, float, float, LocalTerrain] | None = None
 
     def reconfigure(self, config: NavigatorConfig) -> None:
@@ -76,11 +82,20 @@ class TerrainMemory:
         return 0.0 if self.costmap is None else self.costmap.visited_m2
 
     def check_goal(self, x: float, y: float) -> None:
-        """Refuse a goal outside the prior terrain.
+        """Refuse a goal outside the prior terrain, and one where no vehicle may stand.
 
         Raises:
             PlanningError: with the value and the limits.
         """
+        own_m = self._config.costmap.lethal_radius_m
+        for keep in self.keep_outs:
+            away_m = math.hypot(x - keep.x_m, y - keep.y_m)
+            if away_m < keep.radius_m + own_m:
+                raise PlanningError(
+                    f"goal ({x:.1f}, {y:.1f}) m lies in the keep-out {keep.name!r}: "
+                    f"{away_m:.1f} m from its centre, limit {keep.radius_m:.1f} m and "
+                    f"{own_m:.2f} m for the vehicle"
+                )
         if self._prior is None:
             return
         x_min, y_min, x_max, y_max = self._prior.bounds_m
@@ -130,6 +145,7 @@ class TerrainMemory:
         made = NavigationCostmap(self._config.costmap, spec) if old is None else old.moved_to(spec)
         if self._prior is not None:
             made.set_prior(prior_cost(self._prior, spec, self._limits, self._config.costmap))
+        made.set_keep_outs([(k.x_m, k.y_m, k.radius_m) for k in self.keep_outs])
         made.fuse_observation(*self._latest)
         self.costmap, self.view = made, None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,6 +35,7 @@ class _Layers:
     observed: Float32Array
     marked: BoolArray
     nearest_m: Float32Array
+    left: BoolArray
     cost: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     clearance: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -64,8 +66,10 @@ class NavigationCostmap:
             observed=np.full(spec.shape, np.nan, np.float32),
             marked=np.zeros(spec.shape, np.bool_),
             nearest_m=np.full(spec.shape, np.inf, np.float32),
+            left=np.zeros(spec.shape, np.bool_),
         )
         self._stale = True
+        self._keep_outs: tuple[tuple[float, float, float], ...] = ()
         self._narrow = False
         self._trust_m = config.trust_m
         self._visited_cells = 0
@@ -101,6 +105,8 @@ class NavigationCostmap:
         base = np.where(np.isnan(layers.observed), unseen, layers.observed)
         base[self._closed_beyond(self._trust_m)] = self.config.doubt_cost
         base[layers.marked] = 1.0
+        for disc in self._keep_outs:
+            self._disc(base, *disc)
         return base
 
     @property
@@ -140,6 +146,9 @@ class NavigationCostmap:
         The observation is taken to be centred on the vehicle. What it shows beyond ``trust_m``
         was seen sparsely and at a grazing angle: closed ground there is only doubted until the
         vehicle has come nearer, so that no goal is given up for what was seen from far away.
+        The other way round, ground that is closed by a look from near stays so when it has left
+        the observation and comes back into it far away: otherwise a vehicle goes to and fro
+        between dead ends, each of which opens again while it looks at another.
 
         Args:
             cost: (r, c) float32, 0 to 1, NaN unknown, not inflated.
@@ -155,6 +164,10 @@ class NavigationCostmap:
             raise ConfigError("T_map_odom: expected a finite 4 x 4 matrix")
         yaw = math.atan2(T_map_odom[1, 0], T_map_odom[0, 0])
         first = T_map_odom @ [obs_spec.origin_x_m, obs_spec.origin_y_m, 0.0, 1.0]
+        layers = self._layers
+        known = (layers.observed >= self.config.lethal_cost) & (
+            layers.nearest_m <= np.float32(self.config.trust_m)
+        )
         res, step = self.spec.resolution_m, obs_spec.resolution_m / self.spec.resolution_m
         pool(
             np.ascontiguousarray(cost, dtype=np.float32),
@@ -168,8 +181,25 @@ class NavigationCostmap:
             self._hits,
             self._layers.observed,
         )
-        self._note_near(T_map_odom @ [*_middle(obs_spec), 0.0, 1.0])
+        middle = T_map_odom @ [*_middle(obs_spec), 0.0, 1.0]
+        self._keep_closed(known, middle)
+        self._note_near(middle)
         self._stale = True
+
+    def _keep_closed(self, known: BoolArray, middle: FloatArray) -> None:
+        """Keep what was known to be closed, left the observation and is seen from afar again.
+
+        Args:
+            known: (rows, cols) cells that were closed, and looked at from near, before.
+            middle: (4,) where the vehicle is, m in map.
+        """
+        left, seen = self._layers.left, self._hits > 0
+        left |= known & ~seen
+        row, col = np.nonzero(left & seen)
+        away = np.hypot(self.spec.x_m()[col] - middle[0], self.spec.y_m()[row] - middle[1])
+        near = away <= self.config.trust_m
+        left[row[near], col[near]] = False
+        self._layers.observed[row[~near], col[~near]] = 1.0
 
     def _note_near(self, middle: FloatArray) -> None:
         """Keep how near the vehicle, whose place (m) is given in map, has been to each cell."""
@@ -182,6 +212,15 @@ class NavigationCostmap:
         fresh = (away <= self.config.recheck_m) & (held > self.config.recheck_m)
         self._visited_cells += int(np.count_nonzero(fresh))
         np.minimum(held, away, out=held)
+
+    def set_keep_outs(self, discs: Sequence[tuple[float, float, float]]) -> None:
+        """Close discs (x, y and radius of each, metres, map) for good."""
+        self._keep_outs = tuple(discs)
+        self._stale = True
+
+    def _disc(self, base: Float32Array, x_m: float, y_m: float, radius_m: float) -> None:
+        dx, dy = self.spec.x_m() - x_m, self.spec.y_m() - y_m
+        base[dx[np.newaxis] ** 2 + dy[:, np.newaxis] ** 2 <= radius_m**2] = 1.0
 
     def mark_disc(self, x_m: float, y_m: float, radius_m: float) -> None:
         """Close a disc whatever is observed there, until ``clear_marks``."""
@@ -235,7 +274,9 @@ class NavigationCostmap:
             made._layers.observed[target] = self._layers.observed[source]
             made._layers.marked[target] = self._layers.marked[source]
             made._layers.nearest_m[target] = self._layers.nearest_m[source]
+            made._layers.left[target] = self._layers.left[source]
         made._narrow, made._trust_m = self._narrow, self._trust_m
+        made._keep_outs = self._keep_outs
         made._visited_cells = self._visited_cells
         return made
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ilrs_robots.core.types import Float32Array, FloatArray
+from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray
 
 
 def hillshade(
@@ -39,14 +39,40 @@ def hillshade(
     )
     shade = np.clip(toward_sun / np.sqrt(1.0 + dz_dx**2 + dz_dy**2), 0.0, 1.0)
     if cast_shadows:
-        steps = (math.cos(sun_azimuth_rad), math.sin(sun_azimuth_rad))
-        rise = resolution_m * math.tan(sun_elevation_rad)
-        shade[_in_shadow(heights, *steps, rise)] = 0.0
+        shade[shadowed(heights, resolution_m, sun_azimuth_rad, sun_elevation_rad)] = 0.0
     return np.asarray(shade, dtype=np.float32)
 
 
+def shadowed(
+    heights_m: Float32Array | FloatArray,
+    resolution_m: float,
+    sun_azimuth_rad: float,
+    sun_elevation_rad: float,
+    above_m: float = 0.0,
+) -> BoolArray:
+    """Which cells the ground keeps the Sun from.
+
+    Args:
+        heights_m: (rows, cols) metres, row 0 has the lowest y.
+        resolution_m: spacing, metres.
+        sun_azimuth_rad: direction to the Sun from x towards y.
+        sun_elevation_rad: height of the Sun, 0..pi/2.
+        above_m: height above its cell of what looks for the Sun, metres.
+
+    Returns:
+        (rows, cols) bool.
+    """
+    steps = (math.cos(sun_azimuth_rad), math.sin(sun_azimuth_rad))
+    rise = resolution_m * math.tan(sun_elevation_rad)
+    heights = np.asarray(heights_m, dtype=np.float64)
+    dark: BoolArray = _in_shadow(heights, *steps, rise, above_m + 0.25 * rise)
+    return dark
+
+
 @njit(cache=True)
-def _in_shadow(heights: np.ndarray, step_x: float, step_y: float, rise: float) -> np.ndarray:
+def _in_shadow(
+    heights: np.ndarray, step_x: float, step_y: float, rise: float, above: float
+) -> np.ndarray:
     """March from each cell towards the Sun, a cell at a time; nearest heights."""
     rows, cols = heights.shape
     dark = np.zeros((rows, cols), dtype=np.bool_)
@@ -55,7 +81,7 @@ def _in_shadow(heights: np.ndarray, step_x: float, step_y: float, rise: float) -
         for j in range(cols):
             x = float(j)
             y = float(i)
-            ray = heights[i, j] + 0.25 * rise
+            ray = heights[i, j] + above
             while ray <= top:
                 x += step_x
                 y += step_y

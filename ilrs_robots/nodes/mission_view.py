@@ -97,6 +97,7 @@ class MissionViewNode(Node):  # type: ignore[misc]
         self._clock_s = math.nan
         self._moved_wall_s = self._frame_wall_s = time.monotonic()
         self._rate_from, self._rate, self._frame = (self._frame_wall_s, math.nan), math.nan, 0
+        self._counted, self._frames_hz = 0, 0.0
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.STATE)
         self.create_subscription(DiagnosticArray, "/mission/status", self._on_mission, qos.MAP)
         self.create_subscription(Log, "/mission/log", self._on_mission_log, qos.LOG)
@@ -160,8 +161,10 @@ class MissionViewNode(Node):  # type: ignore[misc]
         if now_s - wall_s >= 2.0:
             if math.isfinite(then_s):
                 self._rate = (self._clock_s - then_s) / (now_s - wall_s)
-            self._rate_from = (now_s, self._clock_s)
-        self._state.clock = self._clock_sentence(now_s)
+            self._frames_hz = (self._frame - self._counted) / (now_s - wall_s)
+            self._rate_from, self._counted = (now_s, self._clock_s), self._frame
+        told = self._clock_sentence(now_s)
+        self._state.clock = f"{told}; {self._frames_hz:.0f} pictures a second"
 
     def _clock_sentence(self, now_s: float) -> str:
         if not self._simulated:

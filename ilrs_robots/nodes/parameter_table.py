@@ -21,9 +21,11 @@ from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
 from ilrs_robots.nodes.flight import FlightNode
 from ilrs_robots.nodes.gazebo_support import GazeboSupportNode
 from ilrs_robots.nodes.mission import MissionNode
+from ilrs_robots.nodes.mission_view import MissionViewNode
 from ilrs_robots.nodes.recorder import RecorderNode
 from ilrs_robots.nodes.robot_main import make_nodes
 from ilrs_robots.nodes.transforms import TransformListener
+from ilrs_robots.robots.view_state import SiteView
 
 _EVERYWHERE = ("use_sim_time", "start_type_description_service")
 _DESCRIPTION = re.compile(
@@ -82,7 +84,8 @@ def tables() -> dict[str, list[ParameterRow]]:
     found: dict[str, list[ParameterRow]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for make in (make_nodes, _gate, _flight, _simulator, _support,
-                     lambda: _recorder(folder), _mission, lambda: [BaseNode()]):  # fmt: skip
+                     lambda: _recorder(folder), _mission, _view,
+                     lambda: [BaseNode()]):  # fmt: skip
             with _made(make) as nodes:
                 rows = {node.get_name(): rows_of(node) for node in nodes}
                 found |= {name: table for name, table in rows.items() if table}
@@ -119,6 +122,20 @@ def _support() -> list[Node]:
 
 def _mission() -> list[Node]:
     return [MissionNode(parameter_overrides=[Parameter("mission", value="long_range_tour")])]
+
+
+def _view() -> list[Node]:
+    return [MissionViewNode(lambda *_: _Unseen())]
+
+
+class _Unseen:
+    """A viewer that nobody sees."""
+
+    def show(self, state: SiteView) -> None:
+        """Nothing to be seen."""
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 def _recorder(folder: str) -> list[Node]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+import cv2
 import numpy as np
 
 from ilrs_robots.core.geometry import se3
@@ -21,6 +23,12 @@ MAX_SIDE: Final = 512
 UNDER_M: Final = 0.3
 """The orbital ground lies so far under the lowest of a measured cell: it is never in its way."""
 SENT_AGAIN_M: Final = 0.15
+THIN: Final = 3
+"""Every third measured cell along a side is asked how low it lies: ``UNDER_M`` has the rest."""
+MARGIN: Final = 8
+"""Pixels."""
+DENSE: Final = 0.5
+"""Share of the cells about a cell that must be known for lines to lie on what was measured."""
 RAY_STEPS: Final = 4000
 
 
@@ -55,6 +63,7 @@ class GroundTiles:
         }
         self._sunk = ground.heights_m.copy()
         self._views: dict[str, GroundView] = {}
+        self._floors: dict[str, Float32Array] = {}
 
     def mesh(self, name: str, picture: FloatArray, per_cell: int) -> Mesh:
         """One tile.
@@ -70,11 +79,12 @@ class GroundTiles:
         x = s.origin_x_m + s.resolution_m * np.arange(at_cols.start, at_cols.stop)
         y = s.origin_y_m + s.resolution_m * np.arange(at_rows.start, at_rows.stop)
         xx, yy = np.meshgrid(x, y)
-        u, v = np.meshgrid(np.linspace(0.0, 1.0, cols), np.linspace(0.0, 1.0, rows))
-        piece = picture[
-            at_rows.start * per_cell : (at_rows.stop - 1) * per_cell,
-            at_cols.start * per_cell : (at_cols.stop - 1) * per_cell,
-        ]
+        (top, v), (left, u) = (
+            _cut(at, per_cell, size)
+            for at, size in zip((at_rows, at_cols), picture.shape, strict=False)
+        )
+        u, v = np.meshgrid(u, v)
+        piece = picture[top, left]
         points = np.stack((xx, yy, heights - self._level_m), axis=-1).reshape(-1, 3)
         uv = np.stack((u, v), axis=-1).reshape(-1, 2)
         return Mesh(points, grid_triangles(rows, cols), uv=uv, jpeg=jpeg_of(piece))
@@ -83,11 +93,14 @@ class GroundTiles:
         """Take a vehicle's map, or none; names of the tiles that are others now."""
         if view is None:
             self._views.pop(vehicle, None)
+            self._floors.pop(vehicle, None)
         else:
-            self._views[vehicle] = view
+            dense = replace(view, heights_m=_dense(view.heights_m))
+            self._views[vehicle] = dense
+            self._floors[vehicle] = _lowest(dense, self.ground.spec) - np.float32(UNDER_M)
         sunk = self.ground.heights_m.copy()
-        for one in self._views.values():
-            sunk = np.fmin(sunk, _lowest(one, self.ground.spec) - UNDER_M)
+        for floor in self._floors.values():
+            sunk = np.fmin(sunk, floor)
         moved = np.abs(sunk - self._sunk) > SENT_AGAIN_M
         if not moved.any():
             return set()
@@ -140,6 +153,24 @@ class GroundTiles:
         return np.asarray(origin_m + high * way)
 
 
+def _dense(heights_m: Float32Array) -> Float32Array:
+    """Without the cells of single rays: a line over those would jump up and down."""
+    known = np.isfinite(heights_m)
+    share = cv2.blur(known.astype(np.float32), (9, 9))
+    return np.asarray(np.where(known & (share >= DENSE), heights_m, np.nan), dtype=np.float32)
+
+
+def _cut(at: slice, per_cell: int, size: int) -> tuple[slice, FloatArray]:
+    """Pixels of a tile with some of its neighbours', and where its vertices lie in them, 0 to 1.
+
+    The neighbours' pixels keep a seam from being seen when the picture is drawn small.
+    """
+    first = max(0, at.start * per_cell - MARGIN)
+    last = min(size, (at.stop - 1) * per_cell + MARGIN)
+    vertices = np.arange(at.start, at.stop) * per_cell
+    return slice(first, last), (vertices - first) / (last - first)
+
+
 def _tile(first: int, count: int) -> slice:
     return slice(first, min(first + CELLS, count - 1) + 1)
 
@@ -147,7 +178,8 @@ def _tile(first: int, count: int) -> slice:
 def _lowest(view: GroundView, spec: GridSpec) -> Float32Array:
     """Lowest measured height about each vertex of the orbital grid, NaN where there is none."""
     out = np.full((spec.rows + 2, spec.cols + 2), np.inf, dtype=np.float32)
-    row, col = np.nonzero(np.isfinite(view.heights_m))
+    row, col = np.nonzero(np.isfinite(view.heights_m[::THIN, ::THIN]))
+    row, col = row * THIN, col * THIN
     s, T = view.spec, view.T_map_frame
     local = np.column_stack((
         s.origin_x_m + s.resolution_m * col, s.origin_y_m + s.resolution_m * row,

@@ -80,7 +80,7 @@ def _picture(
     filled = np.where(known, heights, np.float32(np.nanmean(heights)))
     turn = float(np.arctan2(view.T_map_frame[1, 0], view.T_map_frame[0, 0]))
     own = Sun(sun.yaw_rad - turn, sun.elevation_rad)
-    light = irradiance(filled, view.spec.resolution_m, own)
+    light = irradiance(filled, view.spec.resolution_m, own, (0.0,))
     xx, yy = np.meshgrid(_xs(view.spec)[::8], _ys(view.spec)[::8])
     flat = np.stack((xx.ravel(), yy.ravel(), np.zeros(xx.size), np.ones(xx.size)), axis=1)
     lit = picture.lit_at((flat @ view.T_map_frame.T)[:, :2]).reshape(xx.shape)
@@ -93,7 +93,7 @@ def _picture(
         costly = np.clip(np.nan_to_num(cost), 0.0, 1.0)[..., None]
         rgb = rgb * (1.0 - 0.35 * costly) + 0.35 * costly * COSTLY * (0.25 + 0.75 * rgb)
         closed = (np.nan_to_num(cost) >= 0.99)[..., None]
-        rgb = np.where(closed, 0.45 * rgb + 0.55 * CLOSED * (0.35 + 0.65 * rgb), rgb)
+        rgb = np.where(closed, 0.45 * rgb + 0.55 * CLOSED * (0.55 + 0.45 * rgb), rgb)
     return np.clip(rgb, 0.0, 1.0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import viser
 
@@ -13,6 +13,11 @@ from ilrs_robots.robots.view_state import Orders, SiteView
 from ilrs_robots.view import panel_html
 from ilrs_robots.view.sunlit_ground import Sun
 from ilrs_robots.view.vehicle_scene import VehicleScene
+
+SEND: Final = "Send goal"
+CANCEL: Final = "Cancel goal"
+PAUSE: Final = "Pause"
+GO_ON: Final = "Go on"
 
 
 class Panel:
@@ -38,7 +43,6 @@ class Panel:
         self._texts: dict[str, str] = {}
         self._blocks: dict[str, Any] = {}
         self.chosen_m: FloatArray | None = None
-        self._paused = False
         gui = server.gui
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
         gui.main_panel.dock_right()
@@ -47,12 +51,12 @@ class Panel:
         with gui.add_folder("Goal"):
             self._block(gui, "chosen")
             self._vehicle = gui.add_dropdown("Vehicle", tuple(vehicles) or ("none",))
-            self._send = gui.add_button("Send goal", disabled=True)
-            gui.add_button("Cancel goal").on_click(lambda _: self._cancel())
-            self._pause = gui.add_button("Pause")
-            gui.add_button("Look at vehicle").on_click(lambda _: look_at(self._vehicle.value))
-        self._send.on_click(lambda _: self._go())
-        self._pause.on_click(lambda _: self._toggle())
+            goal = gui.add_button_group("Goal", (SEND, CANCEL))
+            goal.on_click(lambda event: self._asked(event.target.value))
+            clock = gui.add_button_group("Clock", (PAUSE, GO_ON))
+            clock.on_click(lambda event: orders.pause(event.target.value == PAUSE))
+            camera = gui.add_button_group("Camera", ("Look at vehicle",))
+            camera.on_click(lambda _: look_at(self._vehicle.value))
         with gui.add_folder("Vehicles"):
             for name in vehicles:
                 self._block(gui, f"vehicle/{name}")
@@ -67,8 +71,6 @@ class Panel:
 
     def show(self, state: SiteView, sun: Sun | None) -> None:
         """Bring the texts up to date; one that has not changed is not sent."""
-        self._paused = state.paused
-        self._pause.label = "Go on" if state.paused else "Pause"
         self._put("head", panel_html.heading_html(self._title, self._epoch, state, sun))
         for name, vehicle in self._vehicles.items():
             view = state.vehicles.get(name)
@@ -83,7 +85,6 @@ class Panel:
         """A place on the ground was clicked: (3,) metres in map."""
         self.chosen_m = place_m
         self._say_chosen(f"place x {place_m[0]:.1f} m, y {place_m[1]:.1f} m")
-        self._send.disabled = False
 
     def _block(self, gui: viser.GuiApi, key: str) -> None:
         self._blocks[key] = gui.add_html("")
@@ -96,14 +97,14 @@ class Panel:
     def _say_chosen(self, text: str) -> None:
         self._put("chosen", panel_html.page_html(text))
 
-    def _go(self) -> None:
-        if self.chosen_m is not None and self._vehicle.value in self._vehicles:
+    def _asked(self, what: str) -> None:
+        vehicle = self._vehicle.value
+        if vehicle not in self._vehicles:
+            return
+        if what == CANCEL:
+            self._orders.cancel(vehicle)
+        elif self.chosen_m is None:
+            self._say_chosen("first click a place on the ground")
+        else:
             x, y = (float(v) for v in self.chosen_m[:2])
-            self._orders.go_to(self._vehicle.value, x, y)
-
-    def _cancel(self) -> None:
-        if self._vehicle.value in self._vehicles:
-            self._orders.cancel(self._vehicle.value)
-
-    def _toggle(self) -> None:
-        self._orders.pause(not self._paused)
+            self._orders.go_to(vehicle, x, y)

@@ -66,8 +66,8 @@ def vehicle_html(view: VehicleView, colour: tuple[int, int, int], reserve: float
         _text("power", _number(view.battery_w, "{:+.0f} W in battery")
               + _number(view.sources_w, ", {:.0f} W from sources")),
         _bar("light", view.sun_share, f"{100.0 * view.sun_share:.0f} % of the Sun", AMBER),
-        _text("box", _number(view.box_c, "{:.0f} &deg;C")),
-        _text("speed", _number(view.speed_mps, "{:.2f} m/s")),
+        _text("box", _number(view.box_c, "{:.0f} &deg;C") or "unknown", "speed",
+              _number(view.speed_mps, "{:.2f} m/s")),
         _text("link", f'<span style="color:{linked[1]}">{linked[0]}</span> {escape(view.link)}'),
     ]  # fmt: skip
     notes = [text for text in (view.sentence if view.health > INFO else "", view.goal) if text]
@@ -145,8 +145,9 @@ def _bar(label: str, share: float, text: str, colour: str) -> str:
     return _row(label, f"{bar}<span>{text if known else 'unknown'}</span>")
 
 
-def _text(label: str, text: str) -> str:
-    return _row(label, f"<span>{text or 'unknown'}</span>")
+def _text(label: str, text: str, more: str = "", other: str = "") -> str:
+    second = f'<span style="color:{DIM}">{more}</span> {other or "unknown"}' if more else ""
+    return _row(label, f"<span>{text or 'unknown'} &ensp;{second}</span>")
 
 
 def _row(label: str, content: str) -> str:

@@ -19,7 +19,7 @@ PENUMBRA: Final = (-0.6, 0.0, 0.6)
 """Points of the disc that are looked for, in radii from its centre."""
 MAX_PIXELS: Final = 1024
 LIT: Final = np.array([0.86, 0.83, 0.78])
-DARK: Final = np.array([0.060, 0.068, 0.090])
+DARK: Final = np.array([0.165, 0.178, 0.215])
 """What shadow is drawn as: light scattered by other ground, brightened so that it can be read."""
 
 
@@ -49,26 +49,29 @@ class Sun:
         return math.acos(min(1.0, max(-1.0, float(self.toward @ other.toward))))
 
 
-def irradiance(heights_m: Float32Array, resolution_m: float, sun: Sun) -> Float32Array:
+def irradiance(
+    heights_m: Float32Array, resolution_m: float, sun: Sun, parts: tuple[float, ...] = PENUMBRA
+) -> Float32Array:
     """Share of the Sun's light that falls on each cell, its visible disc times Lambert's cosine.
 
     Args:
         heights_m: (rows, cols) metres, without holes.
         resolution_m: spacing.
         sun: where it stands.
+        parts: points of its disc that are looked for, in radii above its centre.
 
     Returns:
         (rows, cols) float32, 0 to 1.
     """
     shades = [
         hillshade(heights_m, resolution_m, sun.yaw_rad, max(up, 1e-4), cast_shadows=True)
-        for up in (sun.elevation_rad + part * SUN_RADIUS_RAD for part in PENUMBRA)
+        for up in (sun.elevation_rad + part * SUN_RADIUS_RAD for part in parts)
         if up > 0.0
     ]
     total = np.zeros(heights_m.shape, dtype=np.float32)
     for shade in shades:
         total += shade
-    return np.asarray(total / len(PENUMBRA), dtype=np.float32)
+    return np.asarray(total / len(parts), dtype=np.float32)
 
 
 def exposure(light: Float32Array) -> float:
@@ -85,9 +88,9 @@ def colours(light: Float32Array, relief: Float32Array, white: float) -> FloatArr
         relief: (rows, cols) 0 to 1, by which dark ground still shows its shape.
         white: of ``exposure``.
     """
-    seen = np.clip(light / white, 0.0, 1.3)[..., None] ** 0.55
-    dim = (0.35 + 1.1 * relief)[..., None]
-    return np.clip(0.95 * LIT * seen + DARK * dim, 0.0, 1.0)
+    seen = np.clip(light / white, 0.0, 1.3)[..., None] ** 0.5
+    dim = (0.3 + 1.2 * relief)[..., None]
+    return np.clip(0.92 * LIT * seen + DARK * dim, 0.0, 1.0)
 
 
 def jpeg_of(rgb: FloatArray) -> bytes:

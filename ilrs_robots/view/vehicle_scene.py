@@ -243,4 +243,4 @@ class VehicleScene:
         if np.isnan(z).any():
             return None
         points = np.column_stack((xy, z + 0.05 - self._level_m))
-        return Mesh(points, grid_triangles(2, len(along)), colour=(0.0, 0.0, 0.004, 0.72))
+        return Mesh(points, grid_triangles(2, len(along)), colour=(0.0, 0.0, 0.004, 0.55))

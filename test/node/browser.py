@@ -32,6 +32,7 @@ class Browser:
 
     def __init__(self, folder: Path, size: tuple[int, int] = (1280, 720)) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "DevToolsActivePort").unlink(missing_ok=True)
         self.folder = folder
         found = program()
         assert found is not None

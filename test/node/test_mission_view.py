@@ -27,7 +27,9 @@ from tf2_msgs.msg import TFMessage
 from ilrs_robots.cli.view_main import open_scene
 from ilrs_robots.core.types import GridSpec
 from ilrs_robots.nodes import convert, qos
+from ilrs_robots.nodes.embedded_sim import EmbeddedSimNode
 from ilrs_robots.nodes.mission_view import MissionViewNode
+from ilrs_robots.nodes.view_goals import Desk
 
 pytestmark = pytest.mark.node
 ONE = np.array([1.0, 0.0, 0.0, 0.0])
@@ -201,3 +203,33 @@ def _lit_share(browser: Browser) -> float:
     browser.picture(folder / "seen.png")
     image = cv2.imread(str(folder / "seen.png"))[300:, :480]
     return float((image.max(axis=2) > 90).mean())
+
+
+def test_the_simulator_stands_when_it_is_told_to_and_goes_on_without_a_leap(
+    graph: Any, tmp_path: Path, parameters: Callable[..., Any]
+) -> None:
+    site = tmp_path / "small.yaml"
+    site.write_text(SITE)
+    told = parameters(site=str(site), real_time_factor=1.0)
+    sim = graph.add(EmbeddedSimNode(parameter_overrides=told))
+    said: list[tuple[int, str, str]] = []
+    asks = graph.add(Node("asks"))
+    desk = Desk(asks, (), lambda *event: said.append(event), lambda *_: None)
+
+    def pause(on: bool) -> None:
+        count = len(said)
+        desk.pause(on)
+        desk.work()
+        graph.until(lambda: len(said) > count, "the answer")
+
+    graph.until(lambda: not desk.pause_refusal(), "the service")
+    sim.step()
+    before_ns = sim.time_ns
+    pause(True)
+    assert desk.paused
+    assert sim.delay_s() > 0.0  # whatever the vehicles do
+    pause(False)
+    assert "goes on" in said[-1][2]
+    graph.until(lambda: sim.delay_s() <= 0.0, "the next step")
+    assert sim.time_ns == before_ns
+    desk.close()

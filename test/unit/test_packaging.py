@@ -24,6 +24,7 @@ EXECUTABLES = {
     "recorder",
     "gazebo_drive",
     "gazebo_support",
+    "mission_view",
 }
 
 # rosdep key in package.xml -> name on PyPI, where the two differ in more than python3-

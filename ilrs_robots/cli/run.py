@@ -54,6 +54,8 @@ class SimRequest:
     record_profile: str = DEFAULT_PROFILE
     robots: tuple[str, ...] = ()
     mission: str = ""
+    extra: tuple[ProcessSpec, ...] = ()
+    """Processes beside those of the site; nothing waits for them."""
     vehicle_parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     """ROS parameters of every vehicle's nodes, besides those of the assembly."""
 
@@ -186,7 +188,7 @@ def _processes(
         told = (request.mission, request.site, site.terrain.seed, robots)
         specs += base_processes(site, *told[1:], use_sim_time=True, state_dir=state)
         specs.append(mission_process(*told, use_sim_time=True, state_dir=state))
-    return specs
+    return [*specs, *request.extra]
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def _of_vehicles(found: SiteEvaluation, keep: Callable[..., None]) -> None:
     if powered:
         keep(
             "power.png", site_pictures.power_figure(powered), "Energy and light",
-            "As each vehicle computed them from its own pose. Logarithmic above 10 W.",
+            "As each vehicle computed them from its own pose over the ground known from orbit.",
         )  # fmt: skip
     estimated = [vehicle for vehicle in found.vehicles if len(vehicle.run.estimated_xyz_m)]
     if estimated:

@@ -19,6 +19,7 @@ EXECUTABLES = {
     "recorder": "nodes.recorder_main",
     "gazebo_drive": "nodes.gazebo_drive",
     "gazebo_support": "nodes.gazebo_support",
+    "mission_view": "cli.view_main",
 }
 SHARED_FOLDERS = ("config", "launch", "urdf", "worlds")
 

@@ -77,6 +77,12 @@ def generate_launch_description() -> LaunchDescription:
                 description="RViz with vehicles, maps, routes and hazards; needs a display.",
             ),
             DeclareLaunchArgument(
+                "view",
+                default_value="false",
+                choices=YES_NO,
+                description="The mission view in the browser, at http://127.0.0.1:8080.",
+            ),
+            DeclareLaunchArgument(
                 "foxglove",
                 default_value="false",
                 choices=YES_NO,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,8 +31,6 @@ from ilrs_robots.replay.site_evaluation import (
     evaluate_site,
     write_summary,
 )
-from ilrs_robots.robots import mission_assembly
-from ilrs_robots.robots.assembly import ProcessSpec
 from ilrs_robots.robots.hop_flight_types import HopFlightConfig
 from ilrs_robots.robots.mission import Charge, Mission, SortieAndReturn, Task
 from ilrs_robots.robots.mission_checks import load_mission
@@ -87,12 +85,10 @@ class SiteDemo:
         request = SimRequest(
             thinned, "", self.seed, None, self.duration_s, self.rtf, self.folder / "bag",
             record_profile="report", mission=self.mission,
+            view=self.view and can_show(),
             vehicle_parameters={"layers": "elevation", "map_period_s": MAP_PERIOD_S},
         )  # fmt: skip
         site, terrain = request.load()
-        if self.view:
-            shown = view_of(thinned, site.terrain.seed)
-            request = replace(request, extra=shown)
         mission = load_mission(self.mission, site, terrain.prior)
         vehicles = ", ".join(mission.vehicles)
         console.print(f"{mission.name} at {site.name} with {vehicles}: {mission.description}")
@@ -139,17 +135,16 @@ class SiteDemo:
         return notes
 
 
-def view_of(site: str, seed: int) -> tuple[ProcessSpec, ...]:
-    """The browser's view as a process; none, with a sentence, where it is not installed."""
-    make = getattr(mission_assembly, "view_process", None)
-    if make is None or find_spec("viser") is None:
-        console.print(
-            "[yellow]ilrs:[/yellow] no view: it needs viser (pip install 'ilrs_robots\\[view]'); "
-            "the mission runs without",
-            soft_wrap=True,
-        )
-        return ()
-    return (make(site, seed, (), simulated=True),)
+def can_show() -> bool:
+    """Whether the browser's view is installed; a sentence where it is not."""
+    if find_spec("viser") is not None:
+        return True
+    console.print(
+        "[yellow]ilrs:[/yellow] no view: it needs viser (pip install 'ilrs_robots\\[view]'); "
+        "the mission runs without",
+        soft_wrap=True,
+    )
+    return False
 
 
 def thinned_site(name: str, columns: int, folder: Path) -> str:

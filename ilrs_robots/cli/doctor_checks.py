@@ -22,6 +22,7 @@ import psutil
 from ilrs_robots.cli.shared_memory import FOLDER, choose_transport
 from ilrs_robots.core.paths import share_dir
 from ilrs_robots.robots import computer
+from ilrs_robots.robots.assembly import PROFILE_KEYS
 from ilrs_robots.robots.findings import BAD, GOOD, NOTE, Finding
 from ilrs_robots.robots.gazebo.terrain import cache_dir
 
@@ -147,8 +148,7 @@ def _type_hashes() -> dict[str, str]:
 
 def transport(variables: Mapping[str, str]) -> Iterator[Finding]:
     """The profile that DDS is told to use, and the kernel's buffers behind it."""
-    keys = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    for path in {variables[key] for key in keys if variables.get(key)}:
+    for path in {variables[key] for key in PROFILE_KEYS if variables.get(key)}:
         try:
             ElementTree.parse(path)
         except (OSError, ElementTree.ParseError) as error:
@@ -157,7 +157,8 @@ def transport(variables: Mapping[str, str]) -> Iterator[Finding]:
             break
     else:
         what = next(
-            (variables[k] for k in keys if variables.get(k)), "none named: ilrs sets its own"
+            (variables[k] for k in PROFILE_KEYS if variables.get(k)),
+            "none named: ilrs sets its own",
         )
         yield Finding("DDS profile", GOOD, what)
     buffers = Path("/proc/sys/net/core/rmem_max")

@@ -31,7 +31,12 @@ from ilrs_robots.robots.assembly import (
     robot_processes,
     site_processes,
 )
-from ilrs_robots.robots.mission_assembly import base_processes, mission_process, mission_robots
+from ilrs_robots.robots.mission_assembly import (
+    base_processes,
+    mission_process,
+    mission_robots,
+    view_process,
+)
 from ilrs_robots.robots.mission_checks import load_mission
 from ilrs_robots.robots.mission_file import read_mission
 from ilrs_robots.robots.model import RoverModel
@@ -112,6 +117,8 @@ def site_plan(
         state = _state(folder)
         ours += base_processes(site, *told[1:], use_sim_time=simulated, state_dir=state)
         ours.append(mission_process(*told, use_sim_time=simulated, state_dir=state))
+    if args.flag("view"):
+        ours.append(view_process(name, seed, robots, simulated=simulated))
     return _plan(args, [*ours, *others], remarks, folder, machine)
 
 
@@ -201,12 +208,7 @@ def replay_plan(arguments: Mapping[str, str], folder: Path, machine: Machine) ->
         state_publisher=not foreign_state_publisher(machine),
     )
     played = [topic for robot in robots for topic in topics[robot]]
-    player = tools.bag_player_tool(
-        bag,
-        played,
-        rate=rate,
-        delay_s=delay_s,
-    )
+    player = tools.bag_player_tool(bag, played, rate=rate, delay_s=delay_s)
     others, remarks = programs_around(args, site, robots, folder, machine, simulated=True)
     return _plan(args, [*ours, *others, player], remarks, folder, machine)
 

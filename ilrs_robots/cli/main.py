@@ -23,6 +23,7 @@ from ilrs_robots.cli.replay import replay
 from ilrs_robots.cli.security import security
 from ilrs_robots.cli.sim import sim
 from ilrs_robots.cli.terrain_show import terrain
+from ilrs_robots.cli.view import view
 from ilrs_robots.cli.worlds import site
 from ilrs_robots.core.errors import IlrsError
 
@@ -48,6 +49,7 @@ cli.add_command(replay)
 cli.add_command(security)
 cli.add_command(site)
 cli.add_command(terrain)
+cli.add_command(view)
 
 
 def main() -> int:

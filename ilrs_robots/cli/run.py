@@ -27,7 +27,7 @@ from ilrs_robots.robots.assembly import (
     mover_of,
     site_processes,
 )
-from ilrs_robots.robots.mission_assembly import base_processes, mission_process
+from ilrs_robots.robots.mission_assembly import base_processes, mission_process, view_process
 from ilrs_robots.robots.model import RoverModel
 from ilrs_robots.robots.record_profiles import DEFAULT_PROFILE
 from ilrs_robots.robots.site import SiteConfig, SiteTerrain, load_site
@@ -54,8 +54,7 @@ class SimRequest:
     record_profile: str = DEFAULT_PROFILE
     robots: tuple[str, ...] = ()
     mission: str = ""
-    extra: tuple[ProcessSpec, ...] = ()
-    """Processes beside those of the site; nothing waits for them."""
+    view: bool = False
     vehicle_parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     """ROS parameters of every vehicle's nodes, besides those of the assembly."""
 
@@ -188,7 +187,9 @@ def _processes(
         told = (request.mission, request.site, site.terrain.seed, robots)
         specs += base_processes(site, *told[1:], use_sim_time=True, state_dir=state)
         specs.append(mission_process(*told, use_sim_time=True, state_dir=state))
-    return [*specs, *request.extra]
+    if request.view:
+        specs.append(view_process(request.site, site.terrain.seed, robots, simulated=True))
+    return specs
 
 
 @contextlib.contextmanager

@@ -61,6 +61,7 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--network", is_flag=True, help="Let DDS leave this machine (default: loopback).")
 @click.option("--headless/--no-headless", default=True, help="No window is ever opened yet.")
 @click.option("--lockstep", is_flag=True, help="One process, no DDS, deterministic.")
+@click.option("--view", is_flag=True, help="The mission view in the browser (127.0.0.1:8080).")
 @click.option("--mission", help="Name from config/missions or file; ends when it is over.")
 @click.option(
     "--robots", default="", metavar="A,B", help="With --mission: vehicles [default: its own]."
@@ -79,6 +80,7 @@ def sim(
     network: bool,
     headless: bool,
     lockstep: bool,
+    view: bool,
     mission: str | None,
     robots: str,
 ) -> int:
@@ -92,8 +94,12 @@ def sim(
         return sim_mission(_mission_request(context))
     if robots:
         raise ConfigError("--robots goes with --mission; --robot names the vehicle of a goal")
-    request = SimRequest(site, robot, seed, goal, duration, rtf, record, network, record_profile)
+    request = SimRequest(
+        site, robot, seed, goal, duration, rtf, record, network, record_profile, view=view
+    )
     if lockstep:
+        if view:
+            raise ConfigError("--view needs DDS: leave out --lockstep")
         if record is not None:
             raise ConfigError("--record needs DDS: leave out --lockstep")
         if isinstance(request.load()[0].robot(robot).load_model(), HopperModel):
@@ -136,6 +142,7 @@ def _mission_request(context: click.Context) -> SimRequest:
         record_profile=said["record_profile"],
         robots=tuple(part.strip() for part in said["robots"].split(",") if part.strip()),
         mission=said["mission"],
+        view=said["view"],
     )
 
 

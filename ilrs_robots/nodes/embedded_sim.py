@@ -14,6 +14,7 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
 
 from ilrs_robots.core.errors import ConfigError, IlrsError
 from ilrs_robots.core.geometry import se3
@@ -77,6 +78,8 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
         self._clock_ns = -CLOCK_PERIOD_NS
         self._diagnosed_s = 0.0
         self._diagnosed_ns = 0
+        self._paused = False
+        self.create_service(SetBool, "embedded_sim/pause", self._on_pause)
 
     def _places(self, site: SiteConfig, models: dict[str, RobotModel]) -> list[SimRobot]:
         """Vehicles where they stood before a restart, or else where the site says."""
@@ -162,6 +165,12 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
             vehicle.silent = False
             self.get_logger().info(f"{vehicle.name} follows again")
 
+    def _on_pause(self, asked: SetBool.Request, answer: SetBool.Response) -> SetBool.Response:
+        """Stand, or go on: no step is made and no clock told until then."""
+        self._paused, answer.success = bool(asked.data), True
+        answer.message = f"{'stands' if asked.data else 'goes on'} at {self.time_ns * 1e-9:.2f} s"
+        return answer
+
     # -- pace -------------------------------------------------------------------------------
     def ready(self) -> bool:
         """Whether every vehicle listens to its sensors, so that no first message is lost."""
@@ -183,6 +192,11 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 self._first_wall_s = now_s
             for vehicle in self.vehicles.values():
                 vehicle.heard_s = now_s
+        if self._paused:
+            self._pace_from = (now_s, time_ns)
+            for vehicle in self.vehicles.values():
+                vehicle.heard_s = now_s
+            return 0.05
         for vehicle in self.vehicles.values():
             if vehicle.silent or vehicle.follows(time_ns, STEP_NS if self.warp.runs else 0):
                 continue

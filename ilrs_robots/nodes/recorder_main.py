@@ -14,6 +14,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.nodes.dds_segment import WORDS_BYTES, segment_of
 from ilrs_robots.nodes.recorder import RecorderNode
 from ilrs_robots.nodes.runtime import end_with_parent, keep_beating, keep_freed_memory, notify
 
@@ -39,7 +40,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _record(stop: threading.Event) -> int:
-    node = RecorderNode()
+    with segment_of(WORDS_BYTES):
+        node = RecorderNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     keep_beating(node)

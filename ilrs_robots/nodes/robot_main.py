@@ -13,6 +13,7 @@ from typing import Final
 from rclpy.node import Node
 
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.nodes.dds_segment import MAPS_BYTES
 from ilrs_robots.nodes.parameters import declare_one
 from ilrs_robots.nodes.runtime import run
 from ilrs_robots.nodes.transforms import TransformListener
@@ -118,7 +119,7 @@ MAKERS: Final[dict[str, Callable[[_Shared], Node]]] = {
 
 def main(args: list[str] | None = None) -> int:
     """Run until asked to end."""
-    return run(make_nodes, args)
+    return run(make_nodes, args, segment_bytes=MAPS_BYTES)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 
 from ilrs_robots.core.errors import IlrsError
+from ilrs_robots.nodes.dds_segment import segment_of
 from ilrs_robots.nodes.dead_ports import dead_ports_held
 
 SUPERVISED = "ILRS_SUPERVISED"
@@ -106,6 +107,16 @@ def keep_freed_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, 64 << 20)
 
 
+def give_back_memory() -> None:
+    """Return what the start has taken and freed again: imports and compiled code, not scans.
+
+    Reference: malloc_trim(3).
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def bring_up(node: LifecycleNode) -> None:
     """Configure and activate a managed node.
 
@@ -129,6 +140,7 @@ def run(
     make_nodes: Callable[[], Sequence[Node]],
     args: list[str] | None = None,
     live: Callable[[Executor, Sequence[Node]], None] = spin,
+    segment_bytes: int | None = None,
 ) -> int:
     """Create nodes, bring the managed ones up, tell the supervisor, live until asked to end.
 
@@ -139,6 +151,7 @@ def run(
         make_nodes: creates the nodes; rclpy runs.
         args: command line, or None for the process's own.
         live: returns, or raises ExternalShutdownException, when the context has ended.
+        segment_bytes: shared memory for what the nodes send; None for what the profile says.
 
     Returns:
         0 after an orderly end, 1 when the nodes could not be brought up.
@@ -148,21 +161,25 @@ def run(
     signal.signal(signal.SIGINT, _leave_it_to_rclpy)
     with dead_ports_held():
         rclpy.init(args=args)
-        return _live(make_nodes, live)
+        return _live(make_nodes, live, segment_bytes)
 
 
 def _live(
-    make_nodes: Callable[[], Sequence[Node]], live: Callable[[Executor, Sequence[Node]], None]
+    make_nodes: Callable[[], Sequence[Node]],
+    live: Callable[[Executor, Sequence[Node]], None],
+    segment_bytes: int | None,
 ) -> int:
     nodes: list[Node] = []
     try:
-        nodes.extend(make_nodes())
+        with segment_of(segment_bytes):
+            nodes.extend(make_nodes())
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)
             if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value:
                 bring_up(node)
         keep_beating(nodes[0])
+        give_back_memory()
         notify("READY=1")
         live(executor, nodes)
     except ExternalShutdownException:

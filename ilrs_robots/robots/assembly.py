@@ -27,6 +27,9 @@ ROBOT_NODES: Final = (
 HOPPER_NODES: Final = ("state_publisher", "flight", "power", "health")
 """Nodes of a hopper. It has no gate: its actuator end lands it when commands stop."""
 GATE: Final = "command_gate"
+PROFILE_KEYS: Final = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+"""Environment variables that name Fast DDS's profile; version 3 reads the second one."""
+SHIPPED_PROFILES: Final = ("localhost", "network")
 
 ParameterValue = str | bool | int | float
 
@@ -121,19 +124,18 @@ def dds_environment(
     """
     rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     env = {"RMW_IMPLEMENTATION": rmw}
-    keys = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     if not localhost_only:
-        wide = dict.fromkeys(keys, str(dds_profile("network")))
+        wide = dict.fromkeys(PROFILE_KEYS, str(dds_profile("network")))
         return {**env, **wide, "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}
     if not rmw.startswith("rmw_fastrtps"):
         return {**env, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    theirs = next((base[key] for key in keys if base.get(key)), None)
+    theirs = next((base[key] for key in PROFILE_KEYS if base.get(key)), None)
     shipped = dds_profile()
     if theirs is not None and Path(theirs).resolve() != shipped.resolve():
         ours, reach = theirs, base.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     else:
         ours, reach = str(profile or shipped), "SYSTEM_DEFAULT"
-    return {**env, **dict.fromkeys(keys, ours), "ROS_AUTOMATIC_DISCOVERY_RANGE": reach}
+    return {**env, **dict.fromkeys(PROFILE_KEYS, ours), "ROS_AUTOMATIC_DISCOVERY_RANGE": reach}
 
 
 def robot_processes(

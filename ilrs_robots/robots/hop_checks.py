@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.hop_config import HopPlanConfig
 from ilrs_robots.core.planning.hop_types import HopProfile
@@ -13,6 +15,8 @@ from ilrs_robots.robots.hop_localization import NavigationHealth
 from ilrs_robots.robots.hopper_parts import HopperLimitsConfig, TankConfig
 from ilrs_robots.robots.model import HopperModel
 
+_AT_PLACE_M = 2.0
+"""As near to its chosen place a landing is one there."""
 _AFTER_S = 60.0
 """Settling, verifying and saying so, seconds."""
 
@@ -112,6 +116,9 @@ def verdict(
         return HopOutcome.LOST, "it does not come to rest after the landing"
     if cancelled:
         return HopOutcome.CANCELLED, f"{cancelled}: landed safely"
+    away = float(np.hypot(*(status.landed_m - status.chosen_m)[:2]))
+    if away > _AT_PLACE_M:
+        return HopOutcome.LANDED, f"landed {away:.1f} m from the place that it chose"
     if not status.verified:
         return HopOutcome.LANDED, "place not seen"
     if status.safe is False:

@@ -9,19 +9,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.planning.landing_choice import best_landing
 from ilrs_robots.core.planning.landing_config import LandingConfig
 from ilrs_robots.core.planning.landing_map import REASONS, LandingMap, landing_map
-from ilrs_robots.core.types import FloatArray
+from ilrs_robots.core.types import Float32Array, FloatArray
 from ilrs_robots.robots.hop_flight_types import HopFlightConfig, HopStatus
 from ilrs_robots.robots.hop_sensing import LandingView
 from ilrs_robots.robots.model import HopperModel
 
+_MAY_MEND = ("unseen", "rough")
+"""What a nearer look may still find to be good: from afar heights are few and unsure."""
 _WAIT = 2.0
 """Times the last height for a decision: above it more is still to be seen."""
+_CLOSED_BY, _FAR = 5.0, 1e6
+"""Neighbours of eight that must be seen for a hole to be closed; a height beyond all heights."""
 _LEAST_SHARE = 0.2
 """Of the cells within reach: with less of the ground seen, a place is not yet chosen."""
 
@@ -57,6 +62,34 @@ class Descent:
     height_m: float
     spare_mps: float
     lift_mps2: float
+
+
+def closed(
+    elevation_m: Float32Array, variance_m2: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    """The map with its lone holes closed: cells that no ray met between cells that were met.
+
+    From a height, rays lie as far apart as cells are wide. A hole takes the highest of its
+    neighbours, and half of what they differ by is added to its deviation.
+
+    Args:
+        elevation_m: (rows, cols) heights, m, NaN unseen.
+        variance_m2: (rows, cols) of them, m2, NaN unseen.
+    """
+    known = np.isfinite(elevation_m) & np.isfinite(variance_m2)
+    around = cv2.boxFilter(known.astype(np.float32), -1, (3, 3), normalize=False)
+    holes = ~known & (around >= _CLOSED_BY)
+    if not holes.any():
+        return elevation_m, variance_m2
+    side = np.ones((3, 3), np.uint8)
+    high = cv2.dilate(np.where(known, elevation_m, -_FAR).astype(np.float32), side)
+    low = cv2.erode(np.where(known, elevation_m, _FAR).astype(np.float32), side)
+    most = cv2.dilate(np.where(known, variance_m2, 0.0).astype(np.float32), side)
+    spread = most + (0.5 * (high - low)) ** 2
+    return (
+        np.where(holes, high, elevation_m).astype(np.float32),
+        np.where(holes, spread, variance_m2).astype(np.float32),
+    )
 
 
 class LandingDecision:
@@ -128,15 +161,17 @@ class LandingDecision:
         if found is None:
             return
         layers, spec = found
+        heights, variance = closed(layers["elevation"], layers["variance"])
         places = landing_map(
-            layers["elevation"], spec, self._settings, variance_m2=layers["variance"],
-            two_threads=False,
-        )  # fmt: skip
-        self.places = places
+            heights, spec, self._settings, variance_m2=variance, two_threads=False
+        )
+        self.places, was_safe = places, status.safe
         status.why = self._reason(places, status.chosen_m[:2])
         status.safe = status.why == REASONS[0]
-        # what is not seen yet may still be; while it may, the place is not given up
-        waits = status.why == "unseen" and now.height_m > _WAIT * status.last_m
+        # while a nearer look may still find it good, the place is not given up
+        waits = status.why in _MAY_MEND and now.height_m > _WAIT * status.last_m
+        # one scan that contradicts the map makes its cells doubtful, the next ones settle that
+        waits = waits or was_safe is True
         if not (status.safe or waits) and self._seen(places, status.chosen_m[:2]):
             self._divert(status, view, places, now)
 

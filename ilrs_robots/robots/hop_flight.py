@@ -12,7 +12,6 @@ import math
 import numpy as np
 
 from ilrs_robots.core.geometry import se3
-from ilrs_robots.core.localization.hop_odometry import HopPhase
 from ilrs_robots.core.planning.hop_profile import plan_hop
 from ilrs_robots.core.planning.hop_types import HopProfile, HopRefusedError
 from ilrs_robots.core.terrain.dem import Dem
@@ -49,6 +48,9 @@ _LOOKS = (FlightPhase.BRAKE, FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.
 """Phases from which the landing place can be seen."""
 _TIED = (FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.DESCENT)
 _TIED_SCANS = 3
+_LOOKS_M = 2.5
+"""Height that the terminal law is told while it looks: above ``release_m``, so that it still goes
+to its place, and low enough to sink slowly."""
 _OVER_M = 2.0
 """As near it is over its place: the ground below is that of the place."""
 
@@ -92,7 +94,7 @@ class HopFlight:
         self.supplies: Supplies | None = None
         self.estopped = False
         self._cancelled = ""
-        self._phase_ns = self._rest_ns = self._judged_ns = 0
+        self._phase_ns = self._rest_ns = self._judged_ns = self._rocked_ns = 0
 
     # -- what it is told -----------------------------------------------------------------------
     def feed(self, sample: Sample) -> None:
@@ -153,7 +155,7 @@ class HopFlight:
             raise
         self.status, self.profile, self._cancelled = status, profile, ""
         status.chosen_m = goal.copy()
-        self._phase_ns = now_ns
+        self._phase_ns = self._rocked_ns = now_ns
         return status
 
     def cancel(self, why: str = "cancelled") -> None:
@@ -235,10 +237,16 @@ class HopFlight:
         if self._cancelled:
             self._end(status, HopOutcome.CANCELLED, f"{self._cancelled}: not launched")
             return
-        if now_ns - self._phase_ns < self.cfg.stand_s * 1e9:
+        if not self.localization.calm:
+            self._rocked_ns = now_ns
+        waited_s = (now_ns - self._phase_ns) * 1e-9
+        if waited_s < self.cfg.stand_s:
             return
         health = self.localization.health(now_ns)
-        standing = self.localization.phase is HopPhase.STANDING
+        standing = now_ns - self._rocked_ns >= self.cfg.stand_s * 1e9
+        late = waited_s >= self.cfg.stand_s + self.cfg.settle_s
+        if not (standing or late) and health.good:
+            return
         reason = silent(self.pilot.heard, now_ns - self.view.below_ns) or refusal(
             self.profile, self.pilot.propellant_kg, self.cfg.plan, self._model.tank,
             health, standing, self.supplies,
@@ -281,6 +289,9 @@ class HopFlight:
             self._enter(status, FlightPhase.SETTLE, now_ns)
             self._rest_ns = now_ns
             return np.zeros(len(self._model.thrusters))
+        looking = self.view.scans > 0 and not status.safe and math.isnan(status.decided_m)
+        if looking:  # as if the ground lay higher: a place that is not seen is not rushed at
+            height = min(height, max(height - self.cfg.look_m, _LOOKS_M))
         return self._guidance.descend(state, height, chosen)
 
     def _decide(self, status: HopStatus, now_ns: int) -> None:

@@ -61,6 +61,10 @@ class HopFlightConfig:
     judge_s: float = param(
         0.6, doc="between two looks at the map of the landing area", unit="s", low=0.1, high=10.0
     )
+    look_m: float = param(
+        8.0, doc="height above which it sinks no faster than it can look", unit="m",
+        low=0.0, high=100.0,
+    )  # fmt: skip
     divert_m: float = param(12.0, doc="farthest divert", unit="m", low=0.0, high=100.0)
     divert_share: float = param(
         0.5, doc="of the reserve's propellant that a divert may take", low=0.0, high=1.0

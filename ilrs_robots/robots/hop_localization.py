@@ -30,6 +30,9 @@ from ilrs_robots.robots.settings import filter_config_of
 
 _HISTORY = 256
 _STALE_NS = 250_000_000
+_ACCEL_BIAS = slice(12, 15)
+_DOUBTED = 4.0
+"""Times the accelerometers' own deviation of bias: from there on a flight's drift is not known."""
 _IMPACT_SHARE = 1.3
 """Of what the engines can do to the empty vehicle: a force that only the ground makes."""
 
@@ -117,6 +120,13 @@ class HopLocalization:
     def phase(self) -> HopPhase:
         """What carries the vehicle."""
         return self.odometry.phase
+
+    @property
+    def calm(self) -> bool:
+        """Whether it stands, and its accelerometers' biases are not in doubt."""
+        spread = np.sqrt(np.diagonal(self.state.covariance)[_ACCEL_BIAS])
+        known = float(spread.max()) <= _DOUBTED * max(self._imu.accel_bias_mps2, 1e-5)
+        return known and self.phase is HopPhase.STANDING
 
     def health(self, now_ns: int) -> NavigationHealth:
         """Whether the pose can be flown by, at a time of the IMU's clock."""

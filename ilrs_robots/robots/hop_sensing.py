@@ -26,6 +26,9 @@ _STEEPEST_BEAM = 0.85
 _LEAST_CELLS = 12
 _PLANE_M = 0.6
 _LEAST_SIGMA_M = 0.03
+_GATE_SIGMA = 5.0
+"""A landing map is made of a hundred thousands of points in seconds: of those at three deviations
+some contradict every place at any time."""
 _POSE_SPREAD = np.diag([0.0, 0.0, 1e-4, 1e-7, 1e-7, 0.0])
 """Of z (1 cm) and tilt (0.3 mrad) between scans: what is common to all of them moves map and
 vehicle alike."""
@@ -57,7 +60,7 @@ class LandingView:
         cells = 2 * round(0.5 * size_m / cell_m)
         self._config = replace(
             map_config_of(model), resolution_m=cell_m, size_cells=cells, visibility=False,
-            range_sigma_m=model.lidar.range_sigma_m,
+            range_sigma_m=model.lidar.range_sigma_m, gate_sigma=_GATE_SIGMA,
         )  # fmt: skip
         self._noise = noises_of(model, name)[f"{name}/{model.lidar.frame}"]
         self._T_base_lidar = se3.from_rpy(

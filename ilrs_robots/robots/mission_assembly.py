@@ -11,6 +11,7 @@ from ilrs_robots.robots.site import SiteConfig
 
 MISSION_NODE = "mission"
 BASE_NODE = "base"
+VIEW_PORT = 8080
 
 
 def base_processes(
@@ -69,6 +70,34 @@ def mission_process(
     if state_dir is not None:
         parameters["state_dir"] = str(state_dir)
     return ProcessSpec(MISSION_NODE, "robot_node", "", (MISSION_NODE,), parameters)
+
+
+def view_process(
+    site: str,
+    seed: int | None,
+    robots: tuple[str, ...],
+    *,
+    simulated: bool = False,
+    host: str = "127.0.0.1",
+    port: int = VIEW_PORT,
+    token: str = "",
+) -> ProcessSpec:
+    """The mission view in the browser; nothing waits for it and nothing ends with it.
+
+    Args:
+        site: what it loads (name or path).
+        seed: of a procedural terrain, None for the site's own.
+        robots: vehicles that it shows, empty for all of the site.
+        simulated: whether time comes from ``/clock``.
+        host: address that it listens on.
+        port: TCP port; the next free one is taken.
+        token: that a browser must bring; needed beyond loopback.
+    """
+    parameters: dict[str, ParameterValue] = {
+        "site": site, "seed": -1 if seed is None else seed, "robots": ",".join(robots),
+        "simulated": simulated, "host": host, "port": port, "token": token,
+    }  # fmt: skip
+    return ProcessSpec("view", "mission_view", "", ("mission_view",), parameters)
 
 
 def mission_robots(mission: Mission, site: SiteConfig, asked: tuple[str, ...]) -> tuple[str, ...]:

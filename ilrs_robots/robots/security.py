@@ -20,8 +20,8 @@ ACTIONS: Final = ("navigate_to_pose", "follow_waypoints")
 ESTOP: Final = "estop"
 OPERATOR_SERVICES: Final = (ESTOP, "terrain/clear", "terrain/save", "terrain/load")
 OPERATOR_TOPICS: Final = (
-    "odom", "plan", "battery", "link", "health", "gate_status", "traversability", "elevation_map",
-    "robot_description",
+    "odom", "plan", "route", "battery", "link", "health", "gate_status", "traversability",
+    "elevation_map", "robot_description",
 )  # fmt: skip
 """What an operator may see of a vehicle, besides what all see."""
 SEEN_BY_ALL: Final = ("/tf", "/tf_static", "/diagnostics", "/diagnostics_agg")

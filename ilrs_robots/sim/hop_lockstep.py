@@ -94,6 +94,7 @@ class HopLockstep:
 
     def step(self) -> HopperEvaluation:
         """One exchange period: physics, sensors, executive, thrusters."""
+        self.world.look(self.robot, self.flight.looks)
         for event in self.world.step():
             sample: Sample | None = event.payload
             if self.alter is not None and sample is not None:

@@ -72,15 +72,23 @@ class Lidar:
         self._offsets_ns = self._period_ns * np.arange(config.columns) // config.columns
         self._scan_ns = 0
         self._column = 0
+        self._whole = True
         self._slices: list[_Slice] = []
         self._due: list[Future[Cloud | None]] = []
 
-    def start(self, before: BodyState, after: BodyState) -> None:
-        """Hand the columns whose time lies in [before, after) to the worker."""
+    def start(self, before: BodyState, after: BodyState, cast: bool = True) -> None:
+        """Hand the columns whose time lies in [before, after) to the worker.
+
+        Args:
+            before: true state.
+            after: true state.
+            cast: whether rays are cast; a scan of which a column was not is left out.
+        """
         while True:
             end = int(np.searchsorted(self._offsets_ns, after.stamp_ns - self._scan_ns))
             last = end == self.config.columns
-            if end > self._column:
+            self._whole = (self._whole or self._column == 0) and cast
+            if end > self._column and self._whole:
                 job = (self.scene, before, after, self._scan_ns, self._column, end)
                 self._due.append(self._pool.submit(self._cast, *job))
             if not last:
@@ -113,6 +121,8 @@ class Lidar:
         local = self._directions[first:end]
         rays = np.empty((*local.shape[:2], 6), dtype=np.float32)
         fill_rays(local, share, before.pose(), after.pose(), self._mount, scene.origin_m, rays)
+        if first == 0:
+            self._slices = []
         self._slices.append(self._measure(scene, local, rays, first))
         if end < self.config.columns:
             return None

@@ -22,6 +22,7 @@ from ilrs_robots.sim.terrain import RockSet, Terrain
 
 _RING_RATIOS = (2, 4, 2)  # spacing of each ring over that of the level inside it
 _ROCK_LEVELS_M = ((8.0, 3), (16.0, 2), (30.0, 1))  # distance below which a subdivision is used
+_ROCK_SHAPE_M = 0.005  # a coarser subdivision serves where no corner stands out by more than this
 _ROCK_SKIP_PER_M = 0.0015  # a rock lower than this per metre of distance is left out
 
 Faces = NDArray[np.uint32]
@@ -174,12 +175,22 @@ def rock_mesh(
     level = np.zeros(len(distance), dtype=np.int64)
     for limit, subdivision in reversed(_ROCK_LEVELS_M):
         level[distance < limit + rocks.semi_axes_m[:, 0]] = subdivision
+    level = np.minimum(level, _enough(rocks.semi_axes_m[:, 0]))
     level[~(above > _ROCK_SKIP_PER_M * distance)] = -1
     parts = [_rocks_of(rocks, np.flatnonzero(level == k), k, origin_m) for k in range(4)]
     offsets = np.cumsum([0, *(len(v) for v, _ in parts)]).astype(np.uint32)
     vertices = np.concatenate([v for v, _ in parts])
     faces = np.concatenate([f + offset for (_, f), offset in zip(parts, offsets, strict=False)])
     return vertices, faces
+
+
+def _enough(semi_axis_m: FloatArray) -> NDArray[np.int64]:
+    """Subdivision at which a rock's corners stand out by ``_ROCK_SHAPE_M`` at most."""
+    out = np.full(semi_axis_m.shape, 3, dtype=np.int64)
+    for level in (2, 1, 0):
+        stands_out = np.linalg.norm(unit_sphere(level)[0], axis=1).max() - 1.0
+        out[semi_axis_m * stands_out <= _ROCK_SHAPE_M] = level
+    return out
 
 
 def _rocks_of(

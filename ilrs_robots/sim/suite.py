@@ -63,7 +63,11 @@ class _Clock:
 
 
 class SensorSuite:
-    """Feeds every sensor with the vehicle's true states and collects what they say."""
+    """Feeds every sensor with the vehicle's true states and collects what they say.
+
+    Attributes:
+        looks: whether the lidar's rays are cast; without a listener they are only a cost.
+    """
 
     def __init__(
         self, robot: SimRobot, joint_names: tuple[str, ...], seed: list[int],
@@ -82,6 +86,7 @@ class SensorSuite:
             else None
         )
         self._rays: tuple[BodyState, BodyState] | None = None
+        self.looks = True
         self._altimeter: Altimeter | None = None
         self._scene_xy_m = np.full(2, np.inf)
 
@@ -123,7 +128,7 @@ class SensorSuite:
             above_m: height over the ground, metres.
             xy_m: (2,) place, metres, map.
         """
-        if self._lidar is None or above_m > self._model.lidar.range_max_m:
+        if self._lidar is None or not self.looks or above_m > self._model.lidar.range_max_m:
             return
         slack = max(self._config.patch_move_m, _SCENE_SHARE * above_m)
         if float(np.max(np.abs(xy_m - self._scene_xy_m))) < slack:
@@ -138,7 +143,7 @@ class SensorSuite:
     def start_rays(self) -> None:
         """Hand the rays of the period that has passed to the worker."""
         if self._lidar is not None and self._rays is not None:
-            self._lidar.start(*self._rays)
+            self._lidar.start(*self._rays, cast=self.looks)
         self._rays = None
 
     def sense(self, state: BodyState) -> list[SensorEvent]:

@@ -225,6 +225,14 @@ class EmbeddedWorld:
         body = self._vehicle(robot).body
         return dict(zip(body.joint_names, body.joint_positions_rad.tolist(), strict=True))
 
+    def look(self, robot: str, looks: bool) -> None:
+        """Let a vehicle's lidar cast its rays, or not while nobody listens to it.
+
+        Raises:
+            ConfigError: unknown vehicle.
+        """
+        self._vehicle(robot).suite.looks = looks
+
     def ground(self, robot: str) -> GroundPatch:
         """The patch under a vehicle."""
         return self._vehicle(robot).patch

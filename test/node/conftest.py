@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from rclpy.parameter import Parameter
 
 from ilrs_robots.robots.assembly import dds_environment
 
+sys.path.insert(0, str(Path(__file__).parent))
 WAIT_S = 60.0
 
 

@@ -12,6 +12,7 @@ from ilrs_robots.core.types import VelocityCommand
 from ilrs_robots.sim.analytic import AnalyticRocks, hills, plane
 from ilrs_robots.sim.lidar import ray_directions
 from ilrs_robots.sim.lidar_rays import fill_rays, keep_answers
+from ilrs_robots.sim.lidar_scene import rock_mesh
 
 pytestmark = pytest.mark.sim
 
@@ -190,3 +191,13 @@ def test_answer_kernel_equals_the_array_form():
     np.testing.assert_array_equal(column[:count], np.nonzero(keep)[0] + 10)
     cosine = np.abs(np.sum(normals * rays[..., 3:], axis=-1))
     np.testing.assert_allclose(intensity[:count], (shine * cosine)[keep], rtol=1e-5)
+
+
+def test_a_rock_is_drawn_as_finely_as_its_size_asks_for():
+    """No corner of a near rock lies 6 mm off its ellipsoid, and pebbles cost few triangles."""
+    for semi_axis_m, most in ((0.02, 20), (0.08, 80), (0.3, 320), (1.0, 1280)):
+        rocks = AnalyticRocks.of((2.0, 0.0, 0.0, semi_axis_m, semi_axis_m, semi_axis_m, 0.3))
+        vertices, faces = rock_mesh(plane(), rocks, np.zeros(3))
+        off_m = np.linalg.norm(vertices - (2.0, 0.0, 0.0), axis=1) - semi_axis_m
+        assert np.abs(off_m).max() < 0.006
+        assert len(faces) == most

@@ -109,7 +109,7 @@ def test_a_vehicle_that_is_not_heard_or_full_gets_no_charge(base: BaseStep) -> N
     assert base.step(21.0, {"submarine": word(AT_1, heard_s=21.0)}).granted_w == {}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rated_w=st.floats(0.0, 30e3), charges=st.tuples(st.floats(0, 1), st.floats(0, 1)),
        fails=st.booleans())  # fmt: skip
 def test_a_weak_station_is_never_overloaded(place, rated_w, charges, fails) -> None:

@@ -228,6 +228,39 @@ def test_what_looked_closed_from_afar_is_doubted_until_it_is_near():
     assert moved.cost[row, col] >= config.lethal_cost
 
 
+def test_a_dead_end_stays_closed_when_it_is_left_and_seen_again_from_afar():
+    """Terrain that is always in view may open at any distance; what came back must be near."""
+    spec = GridSpec(0.0, 0.0, 0.25, 200, 200)
+    costmap = NavigationCostmap(CostmapConfig(), spec)
+    window = GridSpec(-10.0, -10.0, 0.25, 81, 81)
+
+    def look(x: float, y: float, wall: float) -> None:
+        cost = np.zeros(window.shape, np.float32)
+        xs, ys = np.meshgrid(window.x_m() + x, window.y_m() + y)
+        cost[np.hypot(xs - 20.0, ys - 20.0) < 1.0] = wall
+        T = np.eye(4)
+        T[:2, 3] = x, y
+        costmap.fuse_observation(cost, window, T)
+
+    def closed() -> bool:
+        return bool(costmap.observed[80, 80] == 1.0)
+
+    look(18.0, 20.0, 1.0)
+    assert closed()
+    look(12.0, 20.0, 0.0)
+    assert not closed(), "it was in view all the time and has gone"
+    look(18.0, 20.0, 1.0)
+    look(40.0, 40.0, 0.0)
+    look(12.0, 20.0, 0.0)
+    assert closed(), "seen again from 8 m"
+    moved = costmap.moved_to(GridSpec(2.0, 2.0, 0.25, 180, 180))
+    costmap = moved
+    look(12.0, 20.0, 0.0)
+    assert bool(costmap.observed[72, 72] == 1.0)
+    look(17.0, 20.0, 0.0)
+    assert costmap.observed[72, 72] == 0.0, "open when looked at from near"
+
+
 def test_what_was_not_looked_at_from_near_may_be_a_way_once_there_is_no_other():
     """A wall, seen from 5.5 m: a grazing look closed the middle of its gap as well."""
     config = CostmapConfig(trust_m=8.0, recheck_m=4.0, lethal_radius_m=1.0)

@@ -140,6 +140,51 @@ def test_an_altimeter_that_sees_no_known_ground_is_refused() -> None:
     assert sum(inner.refused.values()) == 3
 
 
+def test_what_still_rocks_a_little_leaves_the_biases_known() -> None:
+    """A launch soon after a landing: legs that settle must make no doubt that a flight grows."""
+    inner = StateFilter(SHARED, OWN)
+    inner.reset(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]), 0)
+    made = HopOdometry(inner, HopConfig())
+    most = HopConfig().standing_rate_rps
+    for k in range(600):
+        rock = 0.95 * most * np.sin(0.1 * k)
+        made.on_imu(ImuSample((k + 1) * S // HZ, np.array([rock, rock, 0.0]), G * -DOWN))
+    assert made.phase is HopPhase.STANDING
+    assert inner.health()["stand"].refused == 0
+    spread = np.sqrt(np.diagonal(inner.state().covariance))
+    assert (spread[12:15] <= 1.01 * OWN.accel_bias_sigma_mps2).all()
+    assert (spread[9:12] <= 1.01 * SHARED.gyro_bias_sigma_rps).all()
+
+
+def test_height_over_its_own_map_moves_it_up_and_down_only() -> None:
+    """A doubted accelerometer makes place and height go together; a beam must not use that."""
+    inner = StateFilter(SHARED, OWN)
+    inner.reset(np.zeros(3), quat_from_rpy(0.0, 0.2, 0.0), 0, 0.5)
+    made = HopOdometry(inner, HopConfig())
+    lean = rotation_matrix(quat_from_rpy(0.0, 0.2, 0.0)).T @ (-G * DOWN)
+    push = np.array([0.3, 0.0, 0.3])
+    for k in range(4000):
+        if k == 1000:
+            inner.doubt(k * S // HZ, np.array([0.0, 0.0, 0.0, 0.0, 0.02, 0.0]))
+        made.on_imu(ImuSample((k + 1) * S // HZ, np.zeros(3), lean + push))
+    before, stamp = inner.state(), 4000 * S // HZ
+    level = before.position_m[2] - 1.0 - 5.0  # the ground lies 5 m below where it really is
+    flat = lambda _place: (level, np.zeros(2), 0.05)  # noqa: E731
+    reach = 5.0 / rotation_matrix(before.quat_wxyz)[2, 2]
+    assert made.on_altimeter(stamp, reach, 0.05, np.zeros(3), DOWN, flat)
+    inner.advance()
+    after = inner.state()
+    assert inner.health()["altitude"].taken == 1
+    assert after.position_m[2] - before.position_m[2] == pytest.approx(-1.0, abs=0.1)
+    np.testing.assert_array_equal(after.position_m[:2], before.position_m[:2])
+    np.testing.assert_array_equal(after.velocity_mps[:2], before.velocity_mps[:2])
+    np.testing.assert_array_equal(after.accel_bias_mps2, before.accel_bias_mps2)
+    spread = after.covariance
+    assert np.linalg.eigvalsh(spread).min() > -1e-9
+    assert spread[2, 2] < 0.1 * before.covariance[2, 2]
+    assert spread[0, 0] == pytest.approx(before.covariance[0, 0])
+
+
 # -- static start ------------------------------------------------------------------------------
 def standing(seed: int, roll: float, pitch: float) -> tuple[np.ndarray, ...]:
     rng = np.random.default_rng(seed)

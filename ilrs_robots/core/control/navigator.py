@@ -98,10 +98,10 @@ class Navigator(NavigatorInputs):
             if getattr(config, name) != getattr(self.config, name):
                 raise ConfigError(f"{name}: cannot change while the navigator lives")
         self.config = config
-        parts = (self._ground, self._path, self._watchdog, self._recovery, self._local)
-        for part in parts:
+        for part in (self._ground, self._path, self._watchdog, self._recovery, self._local):
             part.reconfigure(config)
         self._extrication.reconfigure(config.entrapment, config.tracker)
+        self._reconfigure_meetings(config)
 
     def set_goal(self, x: float, y: float, yaw: float | None = None) -> None:
         """Take a new goal in the map frame; an earlier one is dropped.
@@ -162,10 +162,10 @@ class Navigator(NavigatorInputs):
         self._maps.step(now_ns)
         v_out, w_out = self._decide(x, y, yaw, v, held or self.held)
         self._hold.on_asked(now_ns, v_out, w_out)
+        self._tell_way(None if self._state in _FINAL else self._path.tracker.path)
         left, remaining_m, eta_s = self._path.left()
-        said = (self._state, self._reason, self._error)
-        tried = self._recovery.total + self._extrication.count
-        return NavigatorOutput(v_out, w_out, *said, left, remaining_m, eta_s, tried)
+        said = (self._state, self._reason, self._error, left, remaining_m, eta_s)
+        return NavigatorOutput(v_out, w_out, *said, self._recovery.total + self._extrication.count)
 
     def _decide(self, x: float, y: float, yaw: float, v: float, held: bool) -> tuple[float, float]:
         if self._state in _FINAL or self._goal is None:
@@ -198,6 +198,7 @@ class Navigator(NavigatorInputs):
         self._extrication.reset()
         self._maps.came()
         self._ground.open_marks()
+        self._end_meetings()
 
     def _rewind(self) -> None:
         """Time went back: a simulation was reset, so what was seen and driven is void."""
@@ -237,22 +238,30 @@ class Navigator(NavigatorInputs):
         assert self._goal is not None
         if self._path.renew(self._now_ns, (x, y, yaw), self._goal, ahead):
             ahead = self._local.look(self._now_ns, x, y)
-        view = self._ground.view
+        view, met = self._ground.view, self._meet((x, y, yaw), v, self._path.tracker.path)
+        if met.given_up:
+            self._fail(NavigatorError.VEHICLE_IN_WAY, met.given_up)
+            return 0.0, 0.0
+        if met.drive is not None:
+            self._state, self._reason = NavigatorState.DRIVING, met.sentence
+            self._watchdog.pause()
+            return met.drive
+        held |= bool(met.sentence)
         if ahead is None or view is None:
             self._reason = self._path.reason or self._reason
             self._handle(x, y, self._watchdog.without_plan(self._now_ns, self._reason, held))
             return 0.0, 0.0
-        clear_m = min(ahead.closed_m, ahead.seen_m - 0.5 * self.limits.footprint_length_m)
+        seen_m = ahead.seen_m - 0.5 * self.limits.footprint_length_m
+        clear_m = min(ahead.closed_m, seen_m, met.stop_m)
         near_m = view.obstacle_distance_m(x, y)
         v_out, w_out, status = self._path.tracker.command(x, y, yaw, v, clear_m, near_m)
         self._state, self._reason = NavigatorState.DRIVING, status.reason
         if status.done:
             self._arrive(x, y)
             return 0.0, 0.0
-        tracked = v_out, w_out
-        v_out, w_out = self._local.command(self._now_ns, (x, y, yaw), v, tracked, clear_m)
-        self._reason = self._local.reason or self._reason
-        pose, limit_s = (x, y, yaw), 0.5 * self.config.wait_s
+        tracked, pose, limit_s = (v_out, w_out), (x, y, yaw), 0.5 * self.config.wait_s
+        v_out, w_out = self._local.command(self._now_ns, pose, v, tracked, clear_m)
+        self._reason = met.sentence or self._local.reason or self._reason
         trouble = self._refusal.trouble(self._now_ns, pose, v_out > 0.0, limit_s)
         trouble = trouble or self._watchdog.driving(
             self._now_ns, pose, (v_out, w_out), ahead, status.remaining_m, held,

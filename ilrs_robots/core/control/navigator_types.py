@@ -10,6 +10,7 @@ import numpy as np
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.control.entrapment import EntrapmentConfig
+from ilrs_robots.core.control.fleet import FleetConfig
 from ilrs_robots.core.control.mppi_config import DrivingLimits, MppiConfig
 from ilrs_robots.core.control.speed_limits import SpeedConfig
 from ilrs_robots.core.control.tracker import TrackerConfig
@@ -44,6 +45,7 @@ class NavigatorError(IntEnum):
     TRAPPED = 9103
     NO_WAY_HOME = 9104
     NO_ROUTE = 9105
+    VEHICLE_IN_WAY = 9106
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class NavigatorConfig:
     entrapment: EntrapmentConfig = param(
         EntrapmentConfig(), doc="what is done where wheels turn in vain"
     )
+    fleet: FleetConfig = param(FleetConfig(), doc="meetings with other vehicles")
     controller: str = param(
         "tracker",
         doc="tracker: pursuit alone; mppi: refined by sampling control",

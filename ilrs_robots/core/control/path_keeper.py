@@ -99,7 +99,8 @@ class PathKeeper:
             self._route.note_closed(now_ns, *ahead.end_xy_m)
         previous = None if path is None or self.plan is None else path.ahead()
         try:
-            plan = self._route.plan(now_ns, costmap, pose, goal[:2], previous)
+            others = self._ground.others
+            plan = self._route.plan(now_ns, costmap, pose, goal[:2], previous, others)
         except PlanningError as error:
             self.reason = str(error)
             self.drop()

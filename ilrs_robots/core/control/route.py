@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ilrs_robots.core.control.navigator_types import NavigatorConfig
+from ilrs_robots.core.control.right_of_way import raised
 from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.planning.costmap import NavigationCostmap
 from ilrs_robots.core.planning.grid_planner import PlannedPath, plan_path
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 _NS = 1e-9
+_OTHERS_COST = 0.9
+"""A metre through a standing vehicle is worth a detour of some twenty."""
 
 
 class RoutePlanner:
@@ -45,6 +50,7 @@ class RoutePlanner:
         pose: tuple[float, float, float],
         goal_xy: tuple[float, float],
         previous: FloatArray | None,
+        others: Sequence[tuple[float, float, float]] = (),
     ) -> PlannedPath:
         """Plan from a pose to a goal.
 
@@ -54,14 +60,17 @@ class RoutePlanner:
             pose: x, y (m) and yaw (rad) in map.
             goal_xy: x, y (m) in map.
             previous: (N, 2) metres, map, the path in force, or None.
+            others: x, y and radius (m) of vehicles that stand: driven around where that is not
+                too far, since they may leave.
 
         Raises:
             PlanningError: see ``plan_path``.
         """
+        known = raised(costmap.cost, costmap.spec, others, _OTHERS_COST)
         memory_s = self._config.closed_memory_s
         self._closed = [c for c in self._closed if 0.0 <= (now_ns - c[0]) * _NS < memory_s]
         if self._closed:
-            cost = self._without(costmap.cost, costmap.spec, pose[:2])
+            cost = self._without(known, costmap.spec, pose[:2])
             try:
                 plan = self._plan(cost, costmap.spec, pose, goal_xy, previous)
             except PlanningError:
@@ -69,7 +78,7 @@ class RoutePlanner:
             if plan is not None and plan.reached:
                 return plan
             self._closed.clear()
-        return self._plan(costmap.cost, costmap.spec, pose, goal_xy, previous)
+        return self._plan(known, costmap.spec, pose, goal_xy, previous)
 
     def _plan(
         self,

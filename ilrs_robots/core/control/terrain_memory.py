@@ -44,6 +44,7 @@ class TerrainMemory:
         fresh: something was seen since then.
         looked_ns: when that was.
         heights: the newest, in map; None where nobody told.
+        others: x, y (m) in map and radius (m) of vehicles that stand, for paths to keep off.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class TerrainMemory:
         self._prior = prior
         self._latest: tuple[Float32Array, GridSpec, FloatArray] | None = None
         self.heights: Heights | None = None
+        self.others: list[tuple[float, float, float]] = []
         self._local: tuple[GroundView, float, float, LocalTerrain] | None = None
 
     def reconfigure(self, config: NavigatorConfig) -> None:

@@ -163,7 +163,9 @@ class FilterInputs:
     def ground(self, sample: GroundHeight) -> bool:
         """Height above ground that is known in the anchor."""
         x, y, z = sample.place_m
-        values = np.array([sample.height_m, x, y, z, *sample.slope, sample.sigma_m])
+        values = np.array(
+            [sample.height_m, x, y, z, *sample.slope, sample.sigma_m, float(sample.height_only)]
+        )
         return self._add(Kind.ALTITUDE, sample.stamp_ns, values)
 
     def stands(self, stamp_ns: int, speed_variance: float, rate_variance: float) -> bool:

@@ -221,10 +221,34 @@ def _measure(
             row[at.S_LOST] += 1.0
             _lose(kind, x, P, c, row[at.S_BAD] / after)
         return
-    if kind in (_FIX, _RANGE, _ALTITUDE):
+    if kind == _ALTITUDE and z[7] > 0.0:
+        _upright(x, P, W, y)
+    elif kind in (_FIX, _RANGE, _ALTITUDE):
         _absolute(x, P, W, y, m)
     else:
         correct(x, P, W, y, m)
+
+
+@njit(cache=True, error_model="numpy")
+def _upright(x: FloatArray, P: FloatArray, W: FloatArray, y: FloatArray) -> None:
+    """Correct height and speed upwards by one value, and nothing else.
+
+    What else is correlated with them is considered, not corrected: with a gain K that is zero
+    there, P - K H P - (K H P)^T + K S K^T is P - w w^T but for what is considered on both sides.
+
+    Reference: Schmidt 1966, Application of state-space methods to navigation problems.
+    """
+    n, w = at.ERROR, W[:, 0].copy()
+    z, up = at.E_P + 2, at.E_V + 2
+    for j in range(n):
+        if j not in (z, up):
+            W[j, 0] = 0.0
+    _absolute(x, P, W, y, 1)
+    for j in range(n):
+        if j not in (z, up):
+            P[z, j] -= w[z] * w[j]
+            P[up, j] -= w[up] * w[j]
+            P[j, z], P[j, up] = P[z, j], P[up, j]
 
 
 @njit(cache=True, error_model="numpy")

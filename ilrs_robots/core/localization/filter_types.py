@@ -95,6 +95,7 @@ class GroundHeight:
         place_m: (3,) a point of the ground.
         slope: (2,) its rise along x and y.
         sigma_m: standard deviation of height and ground together.
+        height_only: whether it corrects height and speed upwards and nothing that goes with them.
     """
 
     stamp_ns: int
@@ -102,6 +103,7 @@ class GroundHeight:
     place_m: FloatArray
     slope: FloatArray
     sigma_m: float
+    height_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,12 @@ from ilrs_robots.core.localization.state_filter import StateFilter
 from ilrs_robots.core.types import FloatArray, ImuSample
 
 Ground = Callable[[FloatArray], tuple[float, FloatArray, float]]
-"""Place (2,) m -> height m, slope (2,), standard deviation m of the ground there."""
+"""Place (2,) m -> height m, slope (2,), standard deviation m of the ground there.
+
+A slope of zero says that the ground tells the height alone: place, attitude and biases stay what
+they are, however they go with the height. Ground of its own map errs as its pose does, so
+what it shows is the drift since it was seen and nothing else.
+"""
 
 
 class HopPhase(Enum):
@@ -52,7 +57,7 @@ class HopConfig:
         0.01, doc="speed that remains while standing", unit="m/s", low=1e-6, high=1.0
     )
     thrust_noise_mps2_sqrt_hz: float = param(
-        0.02, doc="what an engine adds to the force", unit="m/s2/sqrt(Hz)", low=0.0, high=10.0
+        0.005, doc="what an engine adds to the force", unit="m/s2/sqrt(Hz)", low=0.0, high=10.0
     )
     thrust_tilt_rps_sqrt_hz: float = param(
         2e-4, doc="what an engine adds to the rate", unit="rad/s/sqrt(Hz)", low=0.0, high=1.0
@@ -149,7 +154,8 @@ class HopOdometry:
         level = drop - float(slope @ (state.position_m[:2] - hit[:2]))
         place = np.array([hit[0], hit[1], height])
         sigma = float(np.hypot(sigma_m, spread))
-        return self.filter.ground(GroundHeight(stamp_ns, level, place, slope, sigma))
+        only = not slope.any()
+        return self.filter.ground(GroundHeight(stamp_ns, level, place, slope, sigma, only))
 
     def _judge(self, now_ns: int, rate_rps: FloatArray) -> HopPhase:
         cfg, g = self._cfg, self.filter.shared.gravity_mps2
@@ -178,7 +184,8 @@ class HopOdometry:
         cfg, phase = self._cfg, self.phase
         if phase is HopPhase.STANDING:
             white = self.filter.shared.gyro_noise_rps_sqrt_hz**2 / max(step_s, 1e-4)
-            rate = white + self.filter.shared.standing_motion_rps**2
+            # what may rock and still stands is no contradiction: refusals would doubt the biases
+            rate = white + (cfg.standing_rate_rps / 3.0) ** 2
             self.filter.stands(now_ns, cfg.standing_speed_sigma_mps**2, rate)
             return
         if was is HopPhase.STANDING:

@@ -34,6 +34,7 @@ class _Layers:
     observed: Float32Array
     marked: BoolArray
     nearest_m: Float32Array
+    left: BoolArray
     cost: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     clearance: Float32Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -64,6 +65,7 @@ class NavigationCostmap:
             observed=np.full(spec.shape, np.nan, np.float32),
             marked=np.zeros(spec.shape, np.bool_),
             nearest_m=np.full(spec.shape, np.inf, np.float32),
+            left=np.zeros(spec.shape, np.bool_),
         )
         self._stale = True
         self._narrow = False
@@ -140,6 +142,9 @@ class NavigationCostmap:
         The observation is taken to be centred on the vehicle. What it shows beyond ``trust_m``
         was seen sparsely and at a grazing angle: closed ground there is only doubted until the
         vehicle has come nearer, so that no goal is given up for what was seen from far away.
+        The other way round, ground that is closed by a look from near stays so when it has left
+        the observation and comes back into it far away: otherwise a vehicle goes to and fro
+        between dead ends, each of which opens again while it looks at another.
 
         Args:
             cost: (r, c) float32, 0 to 1, NaN unknown, not inflated.
@@ -155,6 +160,10 @@ class NavigationCostmap:
             raise ConfigError("T_map_odom: expected a finite 4 x 4 matrix")
         yaw = math.atan2(T_map_odom[1, 0], T_map_odom[0, 0])
         first = T_map_odom @ [obs_spec.origin_x_m, obs_spec.origin_y_m, 0.0, 1.0]
+        layers = self._layers
+        known = (layers.observed >= self.config.lethal_cost) & (
+            layers.nearest_m <= np.float32(self.config.trust_m)
+        )
         res, step = self.spec.resolution_m, obs_spec.resolution_m / self.spec.resolution_m
         pool(
             np.ascontiguousarray(cost, dtype=np.float32),
@@ -168,8 +177,25 @@ class NavigationCostmap:
             self._hits,
             self._layers.observed,
         )
-        self._note_near(T_map_odom @ [*_middle(obs_spec), 0.0, 1.0])
+        middle = T_map_odom @ [*_middle(obs_spec), 0.0, 1.0]
+        self._keep_closed(known, middle)
+        self._note_near(middle)
         self._stale = True
+
+    def _keep_closed(self, known: BoolArray, middle: FloatArray) -> None:
+        """Keep what was known to be closed, left the observation and is seen from afar again.
+
+        Args:
+            known: (rows, cols) cells that were closed, and looked at from near, before.
+            middle: (4,) where the vehicle is, m in map.
+        """
+        left, seen = self._layers.left, self._hits > 0
+        left |= known & ~seen
+        row, col = np.nonzero(left & seen)
+        away = np.hypot(self.spec.x_m()[col] - middle[0], self.spec.y_m()[row] - middle[1])
+        near = away <= self.config.trust_m
+        left[row[near], col[near]] = False
+        self._layers.observed[row[~near], col[~near]] = 1.0
 
     def _note_near(self, middle: FloatArray) -> None:
         """Keep how near the vehicle, whose place (m) is given in map, has been to each cell."""
@@ -235,6 +261,7 @@ class NavigationCostmap:
             made._layers.observed[target] = self._layers.observed[source]
             made._layers.marked[target] = self._layers.marked[source]
             made._layers.nearest_m[target] = self._layers.nearest_m[source]
+            made._layers.left[target] = self._layers.left[source]
         made._narrow, made._trust_m = self._narrow, self._trust_m
         made._visited_cells = self._visited_cells
         return made

@@ -15,7 +15,6 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 
 from ilrs_robots.core.errors import TerrainError
 from ilrs_robots.core.types import BoolArray, FloatArray, GridSpec
@@ -78,6 +77,9 @@ def interpolated(heights_m: FloatArray, measured: BoolArray) -> FloatArray:
         raise TerrainError(f"{len(points)} measured pixels: at least 4, not in a line, are needed")
     values = heights_m[known]
     rows, cols = np.nonzero(~known & ~np.isnan(heights_m))
+    # 13 MB of modules that a vehicle's processes have no use for otherwise.
+    from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+
     between = LinearNDInterpolator(points, values)(rows, cols)
     beyond = np.isnan(between)
     if beyond.any():

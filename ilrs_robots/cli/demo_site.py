@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,10 +17,13 @@ from ilrs_robots.cli.mission_screen import mission_screen
 from ilrs_robots.cli.run import SimRequest, bag_parts
 from ilrs_robots.cli.terminal import console
 from ilrs_robots.core.config import load_yaml
+from ilrs_robots.core.environment import ephemeris
+from ilrs_robots.core.environment.sight import sun_share
 from ilrs_robots.core.errors import ConfigError, IlrsError
 from ilrs_robots.core.paths import beside, config_file
+from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.hillshade import shadowed
-from ilrs_robots.core.types import GridSpec
+from ilrs_robots.core.types import BoolArray, GridSpec
 from ilrs_robots.replay.metrics import grid_around
 from ilrs_robots.replay.site_evaluation import (
     SiteEvaluation,
@@ -42,8 +46,8 @@ TOLERANCE_M: Final = 2.0
 """How far from its last place a rover may truly stand: its own tolerance and its pose error."""
 PICTURE_CELL_M: Final = 0.5
 PICTURE_CELLS: Final = 600_000
-SHADOW_M: Final = 150.0
-"""So far beyond the picture's edge the ground may throw a shadow into it."""
+SHADOW_CELL_M: Final = 2.0
+"""Cell in which the shadow of far ground is looked for."""
 PANEL_M: Final = 1.0
 """Height of what looks for the Sun: about that of the vehicles' cells."""
 MAP_PERIOD_S: Final = 5.0
@@ -81,6 +85,7 @@ class SiteDemo:
         request = SimRequest(
             thinned, "", self.seed, None, self.duration_s, self.rtf, self.folder / "bag",
             record_profile="report", mission=self.mission,
+            view=self.view and can_show(),
             vehicle_parameters={"layers": "elevation", "map_period_s": MAP_PERIOD_S},
         )  # fmt: skip
         site, terrain = request.load()
@@ -128,6 +133,18 @@ class SiteDemo:
         if cut_short:
             notes["bags_cut_short"] = cut_short
         return notes
+
+
+def can_show() -> bool:
+    """Whether the browser's view is installed; a sentence where it is not."""
+    if find_spec("viser") is not None:
+        return True
+    console.print(
+        "[yellow]ilrs:[/yellow] no view: it needs viser (pip install 'ilrs_robots\\[view]'); "
+        "the mission runs without",
+        soft_wrap=True,
+    )
+    return False
 
 
 def thinned_site(name: str, columns: int, folder: Path) -> str:
@@ -195,19 +212,37 @@ def ground_of(found: SiteEvaluation, site: SiteConfig, terrain: SiteTerrain) -> 
         np.concatenate(ways), MARGIN_M, PICTURE_CELL_M, PICTURE_CELLS, min_aspect=0.6
     )
     middle = np.array([0.5 * sum(spec.bounds_m[0::2]), 0.5 * sum(spec.bounds_m[1::2]), 0.0])
-    toward = SiteLight(site, terrain.prior).at(0.0, middle, 1.0).toward
+    light = SiteLight(site, terrain.prior)
+    toward = light.at(0.0, middle, PANEL_M).toward
+    lat, lon = (float(v) for v in light.frame.place_of(*middle[:2]))
+    radius = float(ephemeris.sun(light.epoch_s, lat, lon, 0.0).radius_rad)
     yaw, up = math.atan2(toward[1], toward[0]), math.asin(float(toward[2]))
-    edge = math.ceil(SHADOW_M / spec.resolution_m)
-    wide = GridSpec(
-        spec.origin_x_m - edge * spec.resolution_m, spec.origin_y_m - edge * spec.resolution_m,
-        spec.resolution_m, spec.rows + 2 * edge, spec.cols + 2 * edge,
-    )  # fmt: skip
-    heights = np.asarray(terrain.surface.top_grid(wide), dtype=np.float64)
+    heights = np.asarray(terrain.surface.top_grid(spec), dtype=np.float64)
     dark = shadowed(heights, spec.resolution_m, yaw, up, PANEL_M)
-    inside = (slice(edge, edge + spec.rows), slice(edge, edge + spec.cols))
+    dark |= far_shadow(terrain.surface.dem, spec, (yaw, up, radius))
     places = [(s.kind, s.x_m, s.y_m) for s in site.structures]
     places += [("charger", c.x_m, c.y_m) for c in site.base.chargers]
-    return SiteGround(spec, heights[inside], dark[inside], yaw, up, tuple(places))
+    return SiteGround(spec, heights, dark, yaw, up, tuple(places))
+
+
+def far_shadow(dem: Dem, spec: GridSpec, sun: tuple[float, float, float]) -> BoolArray:
+    """(rows, cols) cells of a grid from which all the terrain hides the whole Sun.
+
+    Args:
+        dem: all the terrain.
+        spec: the grid.
+        sun: yaw, elevation and radius of its disc, rad.
+    """
+    step = max(1, round(SHADOW_CELL_M / spec.resolution_m))
+    rows, cols = np.arange(0, spec.rows, step), np.arange(0, spec.cols, step)
+    coarse = np.zeros((len(rows), len(cols)), dtype=np.bool_)
+    for i, y in enumerate(spec.y_m()[rows]):
+        xy = np.column_stack((spec.x_m()[cols], np.full(len(cols), y)))
+        for j, (at, z) in enumerate(zip(xy, dem.height(xy), strict=True)):
+            eye = (at[0], at[1], float(z) + PANEL_M)
+            coarse[i, j] = sun_share(dem, eye, *sun) <= 0.0
+    fine = np.repeat(np.repeat(coarse, step, axis=0), step, axis=1)
+    return np.asarray(fine[: spec.rows, : spec.cols], dtype=np.bool_)
 
 
 def _show_figures(found: SiteEvaluation) -> None:

@@ -83,7 +83,7 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
 
     def _places(self, site: SiteConfig, models: dict[str, RobotModel]) -> list[SimRobot]:
         """Vehicles where they stood before a restart, or else where the site says."""
-        self._offset_ns, self._kept_ns = 0, -KEEP_PERIOD_NS
+        self._offset_ns, self._kept_ns, self._kept_fast = 0, -KEEP_PERIOD_NS, False
         self._first_wall_s: float | None = None
         placed = [site.robot(name) for name in models]
         poses = {p.name: (p.x_m, p.y_m, p.yaw_rad) for p in placed}
@@ -250,8 +250,9 @@ class EmbeddedSimNode(Node):  # type: ignore[misc]
                 truth = replace(self.world.truth(vehicle.name), stamp_ns=time_ns)
                 child = f"{vehicle.name}/truth/base_link"
                 vehicle.truth.publish(convert.odometry_message(truth, MAP_FRAME, child))
-        if time_ns - self._kept_ns >= (KEEP_WARPED_NS if fast else KEEP_PERIOD_NS):
-            self._kept_ns = time_ns
+        period_ns = KEEP_WARPED_NS if fast else KEEP_PERIOD_NS
+        if fast is not self._kept_fast or time_ns - self._kept_ns >= period_ns:
+            self._kept_ns, self._kept_fast = time_ns, fast
             self._keep()
         if time.monotonic() - self._diagnosed_s >= 1.0:
             self._diagnose(time_ns)

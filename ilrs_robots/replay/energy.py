@@ -22,6 +22,7 @@ class EnergyUse:
         end_charge: likewise.
         least_charge: likewise.
         loads_wh: that its loads took, driving and heating included.
+        drive_wh: of these, for driving.
         solar_wh: that its arrays could give.
         into_battery_wh: charged into the battery.
         out_of_battery_wh: drawn from the battery.
@@ -34,6 +35,7 @@ class EnergyUse:
     end_charge: float
     least_charge: float
     loads_wh: float
+    drive_wh: float
     solar_wh: float
     into_battery_wh: float
     out_of_battery_wh: float
@@ -62,6 +64,7 @@ def energy_use(power: dict[str, FloatArray]) -> EnergyUse | None:
         end_charge=float(charge[-1]),
         least_charge=float(np.nanmin(charge)),
         loads_wh=wh(power["load_w"]),
+        drive_wh=wh(power["drive_w"]),
         solar_wh=wh(power["solar_w"]),
         into_battery_wh=wh(np.maximum(battery, 0.0)),
         out_of_battery_wh=wh(np.maximum(-battery, 0.0)),

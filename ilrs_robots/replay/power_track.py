@@ -12,7 +12,7 @@ _KEYS = ("charge", "battery_w", "sources_w", "solar_w", "sun_share", "box_k",
 
 
 def power_series(series: DiagnosticSeries | None) -> dict[str, FloatArray]:
-    """(N,) arrays by key, with ``time_s`` (of the clock) and ``load_w``; empty without a node.
+    """(N,) arrays by key, with ``time_s`` (of the clock), ``load_w``, ``drive_w``; or empty.
 
     Args:
         series: of the status ``<robot>/power``.
@@ -24,6 +24,7 @@ def power_series(series: DiagnosticSeries | None) -> dict[str, FloatArray]:
     loads = [k for k in series.values if k.startswith("load.")]
     parts = [_at(series, key, stamps) for key in loads]
     found["load_w"] = np.nansum(parts, axis=0) if parts else np.full(stamps.size, np.nan)
+    found["drive_w"] = np.nan_to_num(_at(series, "load.drive_w", stamps))
     found["time_s"] = stamps * 1e-9
     return found
 

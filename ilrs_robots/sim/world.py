@@ -158,14 +158,7 @@ class EmbeddedWorld:
     def hold(self, period_s: float) -> list[SensorEvent]:
         """Let time pass in one step while nothing moves.
 
-        Every sensor that is due answers once, at the end; lidars do not, and begin a new scan
-        afterwards. Bodies, wheels and engines stay as they are.
-
-        Args:
-            period_s: the step; sensors' own periods may be shorter.
-
-        Returns:
-            Events as of ``step``.
+        Every sensor that is due answers once, at the end; lidars begin a new scan afterwards.
 
         Raises:
             SimulationError: a vehicle moves.

@@ -187,7 +187,7 @@ def timeline_figure(found: SiteEvaluation) -> Figure:
 def power_figure(vehicles: Sequence[VehicleRun]) -> Figure:
     """Battery, power and light of every vehicle over mission time."""
     figure = style.new_figure(11.5, 6.4)
-    panels = figure.subplots(2, len(vehicles), sharex=True, sharey="row", squeeze=False)
+    panels = figure.subplots(2, len(vehicles), sharex=True, squeeze=False)
     for column, vehicle in enumerate(vehicles):
         power, (charge, watts) = vehicle.run.power, panels[:, column]
         time_s = power["time_s"]
@@ -201,8 +201,8 @@ def power_figure(vehicles: Sequence[VehicleRun]) -> Figure:
         charge.set_title(vehicle.name.replace("_", " "))
         watts.plot(time_s, power["sources_w"], color=style.ORANGE, label="sources could give")
         watts.plot(time_s, power["load_w"], color=style.GREEN, ls="--", label="loads")
-        watts.set_yscale("symlog", linthresh=10.0)
         watts.set_ylim(bottom=0.0)
+        charge.ticklabel_format(axis="y", useOffset=False)
         watts.set_xlabel("mission time (s)")
     panels[0, 0].set_ylabel("battery (%)")
     panels[1, 0].set_ylabel("power (W)")

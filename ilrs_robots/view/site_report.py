@@ -86,7 +86,7 @@ def _of_vehicles(found: SiteEvaluation, keep: Callable[..., None]) -> None:
     if powered:
         keep(
             "power.png", site_pictures.power_figure(powered), "Energy and light",
-            "As each vehicle computed them from its own pose. Logarithmic above 10 W.",
+            "As each vehicle computed them from its own pose over the ground known from orbit.",
         )  # fmt: skip
     estimated = [vehicle for vehicle in found.vehicles if len(vehicle.run.estimated_xyz_m)]
     if estimated:
@@ -194,6 +194,7 @@ def rows_of(vehicle: VehicleRun) -> list[Row]:
         Row("from where it was to end", number(run.final_distance_to_goal_m, 2), "m", "true"),
         Row("energy used", of("loads_wh", 1), "Wh", "loads, heater and driving; a hopper's "
             "engines burn propellant"),
+        Row("of it for driving", of("drive_wh", 1), "Wh"),
         Row("its arrays could give", of("solar_wh", 1), "Wh"),
         Row("into the battery", of("into_battery_wh", 1), "Wh"),
         Row("out of the battery", of("out_of_battery_wh", 1), "Wh"),

@@ -18,6 +18,7 @@ from ilrs_robots.core import warm
 from ilrs_robots.core.clock import other_clock
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.core.planning.hop_types import HopRefusedError
+from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.types import FloatArray, ThrusterCommand
 from ilrs_robots.nodes import convert, hop_convert, qos
 from ilrs_robots.nodes.flight_output import FlightOutput
@@ -28,6 +29,7 @@ from ilrs_robots.nodes.missions import INVALID_GOAL, PREEMPTED
 from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.nodes.parameters import declare
 from ilrs_robots.robots.frames import MAP_FRAME
+from ilrs_robots.robots.gazebo.structures import structure_reach_m
 from ilrs_robots.robots.hop_checks import supplies_of
 from ilrs_robots.robots.hop_flight import HopFlight, Sample
 from ilrs_robots.robots.hop_flight_types import (
@@ -88,6 +90,9 @@ class FlightNode(GoalServerNode):
         pose = initial_pose(placement, prior)
         self._step = HopStep(self._model, self.robot, pose, prior, self._cfg)
         self._kept = KeptState.of(self, f"{self.robot}.flight")
+        self._keep_outs = tuple(
+            KeepOut(s.kind, s.x_m, s.y_m, structure_reach_m(s.kind)) for s in site.structures
+        )
         self._estop = False
         self._take_up()
         self._imu_ns: int | None = None
@@ -176,7 +181,7 @@ class FlightNode(GoalServerNode):
         if flight is None:
             return
         if not began:
-            flight.estopped = self._estop
+            flight.estopped, flight.keep_outs = self._estop, self._keep_outs
             self._out.begin(flight)
         due, command = self._step.step(sample.stamp_ns)
         if due:

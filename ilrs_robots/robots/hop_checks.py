@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.hop_config import HopPlanConfig
 from ilrs_robots.core.planning.hop_types import HopProfile
+from ilrs_robots.core.planning.route_ground import KeepOut
+from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.hop_flight_types import HopOutcome, HopStatus, Supplies
 from ilrs_robots.robots.hop_localization import NavigationHealth
@@ -76,6 +79,46 @@ def refusal(
             f"{supplies.coldest_k:.0f} to {supplies.hottest_k:.0f} K are allowed"
         )
     return ""
+
+
+def bad_goal(
+    goal_xy_m: FloatArray, prior: Dem, max_slope_rad: float, reach_m: float,
+    keep_outs: Sequence[KeepOut],
+) -> tuple[str, str]:  # fmt: skip
+    """Why nobody lands there, as a code and a sentence; both empty where nothing is known.
+
+    Slopes from orbit are means over metres. One place within reach that is not too steep is
+    enough: what is better on its own map the vehicle finds on the way down.
+
+    Args:
+        goal_xy_m: (2,) asked for, metres, map.
+        prior: the ground as known from orbit.
+        max_slope_rad: that the vehicle may stand on.
+        reach_m: of a divert.
+        keep_outs: discs to stay out of.
+    """
+    x, y = (float(v) for v in goal_xy_m)
+    if not math.isfinite(float(prior.height(goal_xy_m[None, :])[0])):
+        return "unknown_ground", f"goal ({x:.1f}, {y:.1f}) m: no ground is known there"
+    for k in keep_outs:
+        away = math.hypot(x - k.x_m, y - k.y_m)
+        if away <= k.radius_m:
+            return "keep_out", (
+                f"goal ({x:.1f}, {y:.1f}) m: {away:.1f} m from {k.name}, which is kept out of "
+                f"by {k.radius_m:.1f} m"
+            )
+    angle = np.linspace(0.0, 2.0 * math.pi, 16, endpoint=False)
+    ring = reach_m * np.column_stack((np.cos(angle), np.sin(angle)))
+    places = goal_xy_m + np.concatenate((np.zeros((1, 2)), 0.5 * ring, ring))
+    slopes = prior.slope_rad(places)
+    least = float(np.nanmin(slopes))
+    if least > max_slope_rad:
+        return "steep", (
+            f"goal ({x:.1f}, {y:.1f}) m: {math.degrees(float(slopes[0])):.0f} deg steep, and "
+            f"nowhere within {reach_m:.0f} m less than {math.degrees(least):.0f} deg; "
+            f"{math.degrees(max_slope_rad):.0f} deg are allowed"
+        )
+    return "", ""
 
 
 def silent(gauge: bool, altimeter_ns: int) -> str:

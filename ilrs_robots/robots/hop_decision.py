@@ -7,6 +7,7 @@ not safe. What is decided stands in the ``HopStatus``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,7 +17,8 @@ from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.planning.landing_choice import best_landing
 from ilrs_robots.core.planning.landing_config import LandingConfig
 from ilrs_robots.core.planning.landing_map import REASONS, LandingMap, landing_map
-from ilrs_robots.core.types import Float32Array, FloatArray
+from ilrs_robots.core.planning.route_ground import KeepOut
+from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
 from ilrs_robots.robots.hop_flight_types import HopFlightConfig, HopStatus
 from ilrs_robots.robots.hop_sensing import LandingView
 from ilrs_robots.robots.model import HopperModel
@@ -106,10 +108,21 @@ class LandingDecision:
     def __init__(self, model: HopperModel, cfg: HopFlightConfig) -> None:
         self._cfg, self._settings = cfg, landing_config_of(model)
         self.places: LandingMap | None = None
+        self._keep_outs: tuple[KeepOut, ...] = ()
 
-    def begin(self) -> None:
-        """A new hop."""
-        self.places = None
+    def begin(self, keep_outs: Sequence[KeepOut] = ()) -> None:
+        """A new hop; nobody lands in the discs to keep out of."""
+        self.places, self._keep_outs = None, tuple(keep_outs)
+
+    def _kept_out(self, spec: GridSpec) -> BoolArray | None:
+        """(rows, cols) cells of the map that may not be stood on."""
+        if not self._keep_outs:
+            return None
+        x, y = np.meshgrid(spec.x_m(), spec.y_m())
+        kept = np.zeros(spec.shape, dtype=np.bool_)
+        for k in self._keep_outs:
+            kept |= np.hypot(x - k.x_m, y - k.y_m) <= k.radius_m
+        return kept
 
     def last_height_m(self, down_mps: float, lift_mps2: float) -> float:
         """Lowest height over the place at which a divert still ends safely.
@@ -163,8 +176,9 @@ class LandingDecision:
         layers, spec = found
         heights, variance = closed(layers["elevation"], layers["variance"])
         places = landing_map(
-            heights, spec, self._settings, variance_m2=variance, two_threads=False
-        )
+            heights, spec, self._settings, variance_m2=variance, keep_out=self._kept_out(spec),
+            two_threads=False,
+        )  # fmt: skip
         self.places, was_safe = places, status.safe
         status.why = self._reason(places, status.chosen_m[:2])
         status.safe = status.why == REASONS[0]

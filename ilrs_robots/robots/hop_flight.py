@@ -14,6 +14,7 @@ import numpy as np
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.hop_profile import plan_hop
 from ilrs_robots.core.planning.hop_types import HopProfile, HopRefusedError
+from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     AltimeterSample,
@@ -25,7 +26,7 @@ from ilrs_robots.core.types import (
     TankSample,
     ThrusterCommand,
 )
-from ilrs_robots.robots.hop_checks import refusal, silent, verdict
+from ilrs_robots.robots.hop_checks import bad_goal, refusal, silent, verdict
 from ilrs_robots.robots.hop_contact import ContactWatch
 from ilrs_robots.robots.hop_decision import Descent, LandingDecision
 from ilrs_robots.robots.hop_flight_types import (
@@ -74,6 +75,7 @@ class HopFlight:
         status: of the goal in hand, or of the last one; None before the first.
         profile: the hop in hand.
         estopped: whether the emergency stop is latched.
+        keep_outs: discs in map where nobody lands.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class HopFlight:
         self.profile: HopProfile | None = None
         self.supplies: Supplies | None = None
         self.estopped = False
+        self.keep_outs: tuple[KeepOut, ...] = ()
         self._cancelled = ""
         self._phase_ns = self._rest_ns = self._judged_ns = self._rocked_ns = 0
 
@@ -143,10 +146,12 @@ class HopFlight:
         try:
             if self.flying:
                 raise HopRefusedError("busy", "it is in flight: a goal is taken on the ground")
-            if not math.isfinite(ground):
-                raise HopRefusedError(
-                    "unknown_ground", f"goal ({x_m:.1f}, {y_m:.1f}) m: no ground is known there"
-                )
+            steepest = math.radians(self._model.limits.max_slope_deg)
+            code, why = bad_goal(
+                goal[:2], self._prior, steepest, self.cfg.divert_m, self.keep_outs
+            )
+            if code:
+                raise HopRefusedError(code, why)
             profile = self._plan(goal)
         except HopRefusedError as error:
             status.outcome, status.reason = HopOutcome.REFUSED, str(error)
@@ -258,7 +263,7 @@ class HopFlight:
         yaw = se3.yaw_of(self.localization.state.quat_wxyz)
         self._guidance.begin(self.profile, now_ns, yaw)
         self.view.begin(status.goal_m)
-        self.decision.begin()
+        self.decision.begin(self.keep_outs)
         self._enter(status, FlightPhase.RISE, now_ns)
 
     def _rising_back(self, status: HopStatus, now_ns: int) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ilrs_robots.core.types import ImuSample, JointSample
+from ilrs_robots.core.types import Cloud, ImuSample, JointSample
 from ilrs_robots.robots.hop_flight_types import FlightPhase, HopOutcome
 
 pytestmark = pytest.mark.sim
@@ -120,6 +120,25 @@ def test_a_contact_that_no_leg_reports_ends_the_thrust_all_the_same(make_hopper)
     is_down(result)
     assert result.status.outcome is HopOutcome.LANDED
     assert any(note.startswith("contact known by: i") for note in result.status.notes)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("phase", [FlightPhase.COAST, FlightPhase.SENSE])
+def test_a_lidar_that_goes_blind_in_flight_ends_in_a_landing_that_says_so(make_hopper, phase):
+    """Before it saw anything, and with the place half seen."""
+    blind = []
+
+    def lose(topic, sample):
+        return None if isinstance(sample, Cloud) and blind else sample
+
+    lockstep = make_hopper(lidar=True, alter=lose)
+    result = lockstep.hop((40.0, 0.0), 120.0, once_in(phase, lambda s: blind.append(1)))
+    is_down(result)
+    status = result.status
+    assert status.outcome is HopOutcome.LANDED
+    assert status.reason
+    assert status.safe is not True
+    assert result.miss_m < 2.0
 
 
 @pytest.mark.soak

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
+from ilrs_robots.core.planning.hop_types import HopRefusedError
+from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     AltimeterSample,
@@ -99,6 +101,30 @@ def test_a_landing_is_told_as_it_is(away_m, verified, safe, lean_deg, outcome, s
     assert found is outcome
     assert said in reason
     assert bool(reason) is bool(said)
+
+
+def goal_refused(flight, x_m, y_m):
+    with pytest.raises(HopRefusedError) as refused:
+        flight.set_goal(x_m, y_m, 0)
+    assert flight.status.outcome is HopOutcome.REFUSED
+    assert flight.status.reason == str(refused.value)
+    return refused.value.reason, str(refused.value)
+
+
+def test_a_goal_on_a_cliff_in_a_keep_out_or_off_the_map_is_refused_with_the_numbers():
+    x = FLAT.spec.x_m()
+    wall = np.tile(np.clip(0.8 * (x - 50.0), 0.0, 48.0), (81, 1)).astype(np.float32)
+    flight = HopFlight(MODEL, "hopper", np.eye(4), Dem(wall, FLAT.spec))
+    code, said = goal_refused(flight, 80.0, 0.0)
+    assert code == "steep"
+    assert "39 deg" in said
+    assert "10 deg are allowed" in said
+    flight.set_goal(45.0, 0.0, 0)  # beside the wall a divert finds level ground
+    flight.keep_outs = (KeepOut("mast", 40.0, 4.0, 6.0),)
+    code, said = goal_refused(flight, 40.0, 0.0)
+    assert code == "keep_out"
+    assert "4.0 m from mast" in said
+    assert goal_refused(flight, 1e4, 0.0)[0] == "unknown_ground"
 
 
 def test_a_lone_hole_takes_the_highest_around_it_and_a_wide_one_stays():

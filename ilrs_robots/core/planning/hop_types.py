@@ -166,7 +166,7 @@ class HopRefusedError(PlanningError):
 
     Attributes:
         reason: ``propellant``, ``reserve``, ``clearance``, ``unknown_ground``, ``thrust``,
-            ``no_place`` or ``out_of_reach``.
+            ``no_place``, ``out_of_reach``, ``steep``, ``keep_out`` or ``busy``.
         needed_kg: propellant needed, NaN where that is not the reason.
         held_kg: propellant on board, NaN likewise.
         hop: number of the hop in a chain, from 1; 0 outside of a chain.

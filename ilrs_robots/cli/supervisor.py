@@ -69,6 +69,12 @@ class _Post:
     deaths: deque[float] = field(default_factory=deque)
     restart_s: float | None = None
     silent: bool = False
+    gone: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody need wait for it: it is up, or it was given up."""
+        return self.child.ready or self.gone
 
 
 class Supervisor:
@@ -133,7 +139,7 @@ class Supervisor:
         """
         for spec in self._specs:
             self._posts.append(_Post(spec, self._spawn(spec)))
-        while wait_more() and not all(post.child.ready for post in self._posts):
+        while wait_more() and not all(post.settled for post in self._posts):
             self.poll(0.1)
 
     def poll(self, timeout_s: float) -> None:
@@ -197,6 +203,8 @@ class Supervisor:
 
     def _look_after(self, post: _Post, now_s: float) -> None:
         child, policy = post.child, self._policy
+        if post.gone:
+            return
         if post.restart_s is not None:
             if now_s >= post.restart_s:
                 post.restart_s, post.silent = None, False
@@ -223,15 +231,20 @@ class Supervisor:
             post.deaths.popleft()
         deaths = len(post.deaths)
         if post.starts == 1 and not child.ready:
-            raise SupervisionError(f"{child.name} {how}:\n  {child.said()}")
+            return self._give_up(post, f"{child.name} {how}:\n  {child.said()}")
         if deaths >= policy.max_deaths:
-            raise SupervisionError(
-                f"{child.name} {how}, {deaths} deaths within {policy.window_s:.0f} s: "
-                f"given up. Its last words:\n  {child.said()}"
-            )
+            text = f"{child.name} {how}, {deaths} deaths within {policy.window_s:.0f} s: given up."
+            return self._give_up(post, f"{text} Its last words:\n  {child.said()}")
         delay_s = policy.first_delay_s * 2 ** (deaths - 1)
         post.restart_s = now_s + delay_s
         self._on_event(f"{child.name} {how}: started again in {delay_s:.1f} s")
+
+    def _give_up(self, post: _Post, sentence: str) -> None:
+        """End the run, or go on without a process that nobody needs."""
+        if not post.spec.spare:
+            raise SupervisionError(sentence)
+        post.gone = True
+        self._on_event(f"{sentence}\nthe others go on without it")
 
     def _bury(self, child: Child) -> None:
         child.signal(signal.SIGKILL)

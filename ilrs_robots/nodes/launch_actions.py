@@ -194,7 +194,8 @@ class _Post:
             raise RuntimeError(f"{how}: what it was to do is not done")
         if not self._returns:
             return None
-        self._count_death(how, context)
+        if not (isinstance(self.spec, ProcessSpec) and self.spec.spare):
+            self._count_death(how, context)
         if not self._renewed:
             return None
         self.life += 1

@@ -65,6 +65,7 @@ class ProcessSpec:
         parameters: ROS parameters that every node inside gets.
         new_folder: parameter that names a folder which must be a new one at every start.
         essential: whether the others are of no use without it.
+        spare: whether the others go on when it is given up.
     """
 
     name: str
@@ -74,6 +75,7 @@ class ProcessSpec:
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     new_folder: str = ""
     essential: bool = False
+    spare: bool = False
 
     def __post_init__(self) -> None:
         """Keep the parameters from being changed."""

@@ -97,7 +97,7 @@ def view_process(
         "site": site, "seed": -1 if seed is None else seed, "robots": ",".join(robots),
         "simulated": simulated, "host": host, "port": port, "token": token,
     }  # fmt: skip
-    return ProcessSpec("view", "mission_view", "", ("mission_view",), parameters)
+    return ProcessSpec("view", "mission_view", "", ("mission_view",), parameters, spare=True)
 
 
 def mission_robots(mission: Mission, site: SiteConfig, asked: tuple[str, ...]) -> tuple[str, ...]:

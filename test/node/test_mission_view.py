@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 from std_srvs.srv import SetBool
 from tf2_msgs.msg import TFMessage
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from ilrs_robots.cli.view_main import open_scene
 from ilrs_robots.core.types import GridSpec
@@ -176,12 +180,24 @@ def test_a_person_sees_the_vehicle_sends_it_and_comes_back(
     browser.press("Pause")
     until(lambda: played.paused == [True], "the pause")
 
+    _stranger_is_refused(view.scene.port)  # type: ignore[attr-defined]
     browser.reopen()
     played.lives = False
     browser.open(url)
     until(says("silent since", "62 %", "cancelled"), "the page as it was, and a dead vehicle")
     played.lives = True
     until(lambda: "silent since" not in page(), "the vehicle's return")
+
+
+def _stranger_is_refused(port: int) -> None:
+    """The real server, asked by a page from elsewhere."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(asked)
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(f"ws://127.0.0.1:{port}/", origin="http://evil.example")  # type: ignore[arg-type]
+    own = f"http://127.0.0.1:{port}"
+    connect(f"ws://127.0.0.1:{port}/", origin=own).close()  # type: ignore[arg-type]
 
 
 class Page:

@@ -42,13 +42,13 @@ PATIENCE_S = 20.0
 class Rig:
     """A supervisor of scripts, and what it said."""
 
-    def __init__(self, folder: Path, **scripts: str) -> None:
+    def __init__(self, folder: Path, spare: str = "", **scripts: str) -> None:
         self.lines: list[tuple[str, str]] = []
         self.events: list[str] = []
         self.hurry = False
         self._earlier = {child.pid for child in psutil.Process().children()}
         self.supervisor = Supervisor(
-            [ProcessSpec(name, "", "robot", (name,)) for name in scripts],
+            [ProcessSpec(name, "", "robot", (name,), spare=name == spare) for name in scripts],
             folder,
             on_line=lambda name, line: self.lines.append((name, line)),
             on_event=self.events.append,
@@ -132,6 +132,16 @@ def test_one_that_never_comes_up_is_not_tried_again(rig: Callable[..., Rig]) -> 
     with pytest.raises(SupervisionError, match=r"(?s)b ended with exit code 3.*no such rover"):
         made.supervisor.start()
     assert made.events == []
+
+
+@pytest.mark.parametrize("dies", [DIES_AT_ONCE, DIES_WHEN_UP])
+def test_without_a_spare_one_the_others_go_on(rig: Callable[..., Rig], dies: str) -> None:
+    made = rig(spare="b", a=LIVES, b=dies)
+    made.supervisor.start()
+    made.until(lambda: any("the others go on without it" in event for event in made.events))
+    made.supervisor.poll(0.05)
+    assert made.life("a") == 1
+    assert len(made.pids()) == 1
 
 
 def test_in_a_hurry_even_the_deaf_end_at_once(rig: Callable[..., Rig]) -> None:

@@ -42,7 +42,7 @@ PLACE_M = 0.6
 """Between the two ends of a drive: each may stop within the goal's tolerance of 0.25 m, and poses
 are off by what masts and stars leave."""
 HOP_PLACE_M = HopFlightConfig().divert_m + 1.0
-"""From the goal: each takes the best place that its own noisy map shows within a divert's reach."""
+"""From the goal: each takes the best place on its own noisy map within a divert's reach."""
 APEX_M = 1.5
 WAY, ENERGY, TIME = 0.05, 0.15, 0.15
 """Shares by which length, energy for driving and time of a task may differ."""

@@ -69,6 +69,26 @@ def test_behind_a_hill_there_is_no_light_and_loads_go_one_by_one_when_the_batter
     assert last.box_k < states[0].box_k
 
 
+def test_it_sleeps_through_darkness_on_its_radioisotopes_heat_and_wakes_in_the_light():
+    wall = ground(lambda x, y: np.where(np.hypot(x, y) > 60.0, 80.0, 0.0))
+    asleep = step_of(dem=wall, charge=0.16)
+    days = [asleep.step(hours * HOUR, pose(0.0, 0.0), 0.0) for hours in (0, 36, 54, 72)]
+    cells = asleep.model.power.battery
+    assert all(s.charge >= cells.reserve - 1e-9 for s in days)
+    assert set(asleep.model.power.loads_w) <= set(days[-1].shed)
+    assert days[-1].box_k > 235.0
+    assert 0.0 <= days[2].box_k - days[3].box_k < days[1].box_k - days[2].box_k
+    cold = step_of(dem=wall, charge=0.16, radioisotope=None)
+    assert [cold.step(h * HOUR, pose(0.0, 0.0), 0.0) for h in (0, 72)][-1].box_k < 220.0
+
+    awake = step_of()
+    awake.restart(days[-1].charge, days[-1].box_k, 72 * HOUR)
+    light = [awake.step((72 + hours) * HOUR, pose(yaw=0.3), 0.0) for hours in range(1, 13)]
+    assert not light[-1].shed
+    assert light[-1].charge > days[-1].charge
+    assert light[-1].box_k > days[-1].box_k
+
+
 def test_uphill_costs_more_than_level_and_downhill_nothing():
     step = step_of()
     up, level, down = (step.drive_w(pose(pitch=p), 0.5) for p in (-0.2, 0.0, 0.2))

@@ -39,7 +39,7 @@ def run(quick: bool = False) -> dict[str, Any]:
         spent: Counter[str] = Counter()
         if count == DETAILED:
             _watch(fleet, spent)
-        rows.append(_measure(fleet, count, seconds))
+        rows.append(_measure(fleet, count, seconds, spent))
         rows += [
             {
                 "what": f"of {count}: {name}",
@@ -88,10 +88,13 @@ def _site(site: SiteConfig, robots: tuple[RobotPlacement, ...]) -> SiteConfig:
     return dataclasses.replace(site, robots=robots, default_robots=())
 
 
-def _measure(fleet: FleetLockstep, count: int, seconds: float) -> dict[str, Any]:
+def _measure(
+    fleet: FleetLockstep, count: int, seconds: float, spent: Counter[str]
+) -> dict[str, Any]:
     warm_s = 2.0
     while fleet.world.time_ns < warm_s * 1e9:
         fleet.step()
+    spent.clear()
     before = {name: member.cpu_s for name, member in fleet.members.items()}
     wall, cpu = time.perf_counter(), time.process_time()
     while fleet.world.time_ns < (warm_s + seconds) * 1e9:

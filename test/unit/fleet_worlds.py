@@ -32,6 +32,7 @@ class Car:
     yaw: float
     v: float = 0.0
     w: float = 0.0
+    fleet: FleetConfig = field(default_factory=lambda: FleetConfig(parked_s=10.0))
     out: NavigatorOutput | None = None
     said: list[str] = field(default_factory=list)
 
@@ -39,7 +40,7 @@ class Car:
         self.model = load_robot(self.model_name)
         config = navigator_config_of(self.model)
         costmap = replace(config.costmap, margin_m=16.0)
-        self.config = replace(config, costmap=costmap, fleet=FleetConfig(parked_s=10.0))
+        self.config = replace(config, costmap=costmap, fleet=self.fleet)
         size = self.model.footprint
         self.half = 0.5 * size.length_m, 0.5 * size.width_m
         self.body = PeerBody(math.hypot(*self.half), self.half[1], (0, self.name))

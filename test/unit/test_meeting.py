@@ -28,7 +28,7 @@ WALL_M = 2.0
 
 def corridor(x, y):
     """Walls on both sides of a lane that one vehicle fills."""
-    return (abs(x) < 15.0) & (abs(y) > WALL_M)
+    return (abs(x) < 10.0) & (abs(y) > WALL_M)
 
 
 def open_ground(x, y):
@@ -47,8 +47,8 @@ def meet(ground, places, goals, seconds):
 
 
 def test_two_meet_between_walls_and_both_get_through() -> None:
-    places = [(-4.0, 0.0, 0.0), (9.0, 0.0, math.pi)]
-    plane, (first, second) = meet(corridor, places, [(20.0, 0.0), (-4.0, 0.0)], 200.0)
+    places = [(-4.0, 0.0, 0.0), (6.5, 0.0, math.pi)]
+    plane, (first, second) = meet(corridor, places, [(16.0, 0.0), (0.0, 0.0)], 200.0)
     assert first.out.state is NavigatorState.REACHED, first.said
     assert second.out.state is NavigatorState.REACHED, second.said
     assert plane.nearest_m > 0.3
@@ -85,6 +85,26 @@ def test_one_that_closes_the_only_way_ends_the_goal_with_its_name() -> None:
     assert first.out.state is NavigatorState.FAILED
     assert first.out.error_code is NavigatorError.VEHICLE_IN_WAY
     assert first.out.reason.startswith("b stands in the way")
+    assert plane.nearest_m > 0.3
+
+
+def test_one_that_wants_through_and_never_comes_is_not_danced_around_for_ever() -> None:
+    """Its wheels are stuck: it tells its way for ever, and the other yields a bounded number."""
+    fleet = FleetConfig(swap_s=3.0, pass_s=20.0, parked_s=5.0, max_meetings=2)
+    stuck = Car("a", "long_range", -4.0, 0.0, 0.0, fleet=fleet)
+    other = Car("b", "long_range", 6.0, 0.0, math.pi, fleet=fleet)
+    plane = Plane([stuck, other], corridor)
+    stuck.moves = False
+    stuck.navigator.set_goal(16.0, 0.0)
+    other.navigator.set_goal(-16.0, 0.0)
+    for _ in range(30):
+        plane.run(5.0)
+        if other.out.state is NavigatorState.FAILED:
+            break
+    assert other.out.state is NavigatorState.FAILED, other.said
+    assert other.out.error_code is NavigatorError.VEHICLE_IN_WAY
+    assert "a" in other.out.reason
+    assert other.navigator.meetings.count <= fleet.max_meetings
     assert plane.nearest_m > 0.3
 
 

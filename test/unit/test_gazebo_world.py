@@ -30,6 +30,7 @@ SYSTEMS = {  # gz-sim 8, src/systems: library and the name it registers
     "gz-sim-sensors-system": "gz::sim::systems::Sensors",
     "gz-sim-imu-system": "gz::sim::systems::Imu",
     "gz-sim-contact-system": "gz::sim::systems::Contact",
+    "gz-sim-apply-link-wrench-system": "gz::sim::systems::ApplyLinkWrench",
 }
 
 

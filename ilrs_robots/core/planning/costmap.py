@@ -5,26 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import cv2
 import numpy as np
 
 from ilrs_robots.core.errors import ConfigError
-from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning.costmap_config import CostmapConfig, region
 from ilrs_robots.core.planning.costmap_kernels import inflate, pool
+from ilrs_robots.core.planning.costmap_prior import prior_cost
 from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
 
 __all__ = ["CostmapConfig", "NavigationCostmap", "prior_cost", "region", "warm_up"]
-
-
-class SlopeSource(Protocol):
-    """What prior_cost asks of a DEM."""
-
-    def slope_rad(self, xy_m: FloatArray) -> FloatArray:
-        """(N,) slopes at (N, 2) points, NaN outside."""
-        ...
 
 
 @dataclass
@@ -319,35 +310,6 @@ def _middle(spec: GridSpec) -> tuple[float, float]:
     """Centre of a grid, metres."""
     x_min, y_min, x_max, y_max = spec.bounds_m
     return 0.5 * (x_min + x_max), 0.5 * (y_min + y_max)
-
-
-def prior_cost(
-    dem: SlopeSource,
-    spec: GridSpec,
-    limits: VehicleLimits,
-    config: CostmapConfig | None = None,
-) -> Float32Array:
-    """Cost of an orbital DEM's slopes; soft, because the DEM is coarse and uncertain.
-
-    A cell is closed only where the slope exceeds the limit by ``prior_slope_margin_rad``
-    (orbital slopes are wrong by 1.5 to 2.5 degrees; median of PGDA-78).
-
-    Args:
-        dem: slopes in the map frame.
-        spec: grid in the map frame.
-        limits: the vehicle's slope limit.
-        config: weights.
-
-    Returns:
-        (rows, cols) float32, NaN outside the DEM.
-    """
-    settings = CostmapConfig() if config is None else config
-    x, y = np.meshgrid(spec.x_m(), spec.y_m())
-    slope = dem.slope_rad(np.stack((x.ravel(), y.ravel()), axis=-1)).reshape(spec.shape)
-    share = slope / limits.max_slope_rad
-    cost = np.minimum(settings.prior_max_cost * share**2, 0.95)
-    closed = slope > limits.max_slope_rad + settings.prior_slope_margin_rad
-    return np.where(closed, 1.0, cost).astype(np.float32)
 
 
 def warm_up() -> None:

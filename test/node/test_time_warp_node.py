@@ -32,7 +32,7 @@ from ilrs_robots.robots.site import load_prior
 
 pytestmark = pytest.mark.node
 S = 1_000_000_000
-BEGUN_S, WARPED_S = 2.5, 60.0
+BEGUN_S, WARPED_S = 2.5, 40.0
 
 
 def site_at_the_charger(folder: Path) -> Path:

@@ -164,6 +164,26 @@ def test_a_vehicle_on_closed_ground_may_leave_it():
     assert ride.x > 3.0
 
 
+def test_ground_that_is_called_closed_under_the_vehicle_leaves_it_the_way_it_came():
+    """Stripes under wheels and belly, as a blind zone makes them: back, and nowhere else."""
+    ride = Ride("long_range", FLAT)
+    ride.drive(0.5, 0.0, 8.0)
+    came = ride.x
+    assert came > 3.0
+    field = (np.abs(X - came) < 1.6) & (Y < 0.3) & (Y > -1.5) & (np.abs(X % 0.6 - 0.3) < 0.1)
+    ride.cost = np.where(field, 1.0, 0.0).astype(np.float32)
+    assert ride.drive(0.5, 0.0, 2.0).kind == "ground"
+    assert ride.drive(0.0, 0.5, 2.0).kind == "ground", "a wheel has not been under the belly"
+    assert ride.x == pytest.approx(came, abs=0.3), "as far as the first stripe ahead"
+    ride.drive(-0.3, 0.0, 9.0)
+    assert ride.x < came - 1.5
+    ride.drive(0.5, 0.3, 2.0)
+    ride.guard.forget()
+    ride.x, ride.cost = came, np.where(field, 1.0, 0.0).astype(np.float32)
+    ride.tell()
+    assert ride.guard.allowed(-0.3, 0.0, ride.now_ns)[0] == 0.0, "another odom, another track"
+
+
 def test_gaps_in_the_map_are_crossed_and_a_map_of_nothing_is_not_driven_on():
     holes = (X > 3.0) & (X < 3.6)
     ride = Ride("long_range", FLAT, unseen=True, seen=~holes)

@@ -28,7 +28,7 @@ LIMIT = math.radians(20.0)
 STEP, NEAR = 0.1, 40
 
 
-def array_form(pose, shares, cost, heights):
+def array_form(pose, shares, cost, under, heights):
     """First near pose that is not safe, and which of the dangers there are."""
     along = STEP * np.arange(NEAR)
     turned = shares[1] * along
@@ -47,8 +47,10 @@ def array_form(pose, shares, cost, heights):
         (poses[:, :1] + cos * px - sin * py, poses[:, 1:2] + sin * px + cos * py), -1
     )
     row, col = SPEC.cell_of(points)
-    closed = cost[row, col] >= 0.99
-    entered = (closed & ~np.logical_and.accumulate(closed, axis=0)).any(axis=1)
+    wheel = np.arange(len(PROBES)) < len(FOOTING.wheels_xy_m)
+    value = np.where(wheel, cost[row, col], under[row, col])
+    closed, driven = value == 1.0, value == 2.0
+    entered = (closed & ~np.logical_and.accumulate(closed | driven, axis=0)).any(axis=1)
     stands = predict_attitude(heights, FOOTING, poses)
     roll, pitch = np.abs(stands.roll_rad), np.abs(stands.pitch_rad)
     found = {
@@ -65,10 +67,12 @@ def array_form(pose, shares, cost, heights):
 def test_kernel_and_arrays_find_the_same_danger(seed: int) -> None:
     rng = np.random.default_rng(seed)
     cost = np.where(rng.uniform(size=SPEC.shape) < 0.002, 1.0, 0.0).astype(np.float32)
+    cost[(rng.uniform(size=SPEC.shape) < 0.3) & (cost > 0.0)] = 2.0
+    under = np.where(rng.uniform(size=SPEC.shape) < 0.5, cost, np.float32(0.0))
     x, y = np.meshgrid(SPEC.x_m(), SPEC.y_m())
     a, b = rng.uniform(0.3, 0.9, 2)
     heights = Heights(SPEC, (0.5 * np.sin(a * x) * np.cos(b * y) / min(a, b)).astype(np.float32))
-    table = CostTable(cost, SPEC.origin_x_m, SPEC.origin_y_m, SPEC.resolution_m)
+    table = CostTable(cost, under, SPEC.origin_x_m, SPEC.origin_y_m, SPEC.resolution_m)
     reach = Reach(STEP, NEAR, NEAR, 1.0, 99.0, LIMIT, LIMIT, True, False)
     kinds = set()
     for _ in range(60):
@@ -77,7 +81,7 @@ def test_kernel_and_arrays_find_the_same_danger(seed: int) -> None:
         at, kind, _ = first_danger(
             pose, shares, table, heights.table, FOOTING.table, PROBES, reach
         )
-        wanted_at, wanted = array_form(pose, shares, cost, heights)
+        wanted_at, wanted = array_form(pose, shares, cost, under, heights)
         assert at == wanted_at
         assert kind in wanted
         kinds.add(kind)

@@ -5,7 +5,7 @@ lies and when a joystick is stuck. Poses are sampled along the arc of the comman
 vehicle would go before it stands. At each of them the wheels must not come to stand on closed
 ground, the predicted roll and pitch must stay within the limits, the underside clear, and beyond
 the sensor's blind zone the ground must have been seen. What holds where the vehicle stands
-already does not stop it from leaving.
+already does not stop it from leaving, and the track that it came on is open.
 
 Slower on the same arc needs less of it, so the fastest safe speed follows from the distance to
 the first pose that is not safe: v^2 / (2 a) + v t <= d.
@@ -23,6 +23,8 @@ from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.control.guard_kernel import (
     CLOSED,
+    CLOSED_COST,
+    DRIVEN_COST,
     PITCH,
     SAFE,
     UNSEEN,
@@ -31,6 +33,7 @@ from ilrs_robots.core.control.guard_kernel import (
     first_danger,
 )
 from ilrs_robots.core.control.guard_others import first_touch
+from ilrs_robots.core.control.proven_ground import WHEELS, ProvenGround
 from ilrs_robots.core.planning.attitude_prediction import Heights, HeightTable
 from ilrs_robots.core.planning.footing import Footing, plane_weights
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
@@ -40,6 +43,7 @@ _MOST_POSES: Final = 160
 _TURN_RAD: Final = 1.6
 """Turning farther than this in place shows nothing new before the next look."""
 _STRAIGHT: Final = 1e-6
+_DRIVEN: Final = np.float32(DRIVEN_COST)
 ANOTHER: Final = "another vehicle"
 
 
@@ -123,12 +127,15 @@ class GroundGuard:
         self._cost: CostTable | None = None
         self._heights: tuple[HeightTable, int] | None = None
         self._pose: FloatArray | None = None
+        self._track = ProvenGround(footing)
         self.others: FloatArray = np.zeros((0, 3))
         self.half_m = footing.half_length_m, footing.half_width_m
 
     def on_pose(self, x: float, y: float, yaw: float) -> None:
         """Take a pose: m, m, rad in odom; one that is not finite is no pose."""
         self._pose = np.array([x, y, yaw]) if all(map(math.isfinite, (x, y, yaw))) else None
+        if self._pose is not None:
+            self._track.add(self._pose)
 
     def on_cost(self, cost: Float32Array, spec: GridSpec) -> None:
         """Take traversability.
@@ -137,8 +144,15 @@ class GroundGuard:
             cost: (rows, cols) float32, 0 to 1, 1 closed, NaN unknown.
             spec: its grid in odom.
         """
-        layer = np.ascontiguousarray(cost, dtype=np.float32)
-        self._cost = CostTable(layer, spec.origin_x_m, spec.origin_y_m, spec.resolution_m)
+        origin_m = spec.origin_x_m, spec.origin_y_m
+        wheels = np.ascontiguousarray(cost, dtype=np.float32)
+        under = wheels
+        if self._pose is not None:
+            driven = self._track.proven(self._pose, origin_m, spec.resolution_m, spec.shape)
+            closed = wheels >= CLOSED_COST
+            under = np.where(closed & (driven > 0), _DRIVEN, wheels)
+            wheels = np.where(closed & (driven == WHEELS), _DRIVEN, wheels)
+        self._cost = CostTable(wheels, under, *origin_m, spec.resolution_m)
 
     def on_heights(self, heights: Heights, stamp_ns: int) -> None:
         """Take heights in odom."""
@@ -147,6 +161,7 @@ class GroundGuard:
     def forget(self) -> None:
         """Forget map and pose: time went back."""
         self._cost = self._heights = self._pose = None
+        self._track.forget()
         self.others = np.zeros((0, 3))
 
     @property

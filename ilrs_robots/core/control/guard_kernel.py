@@ -22,14 +22,20 @@ ROLL: Final = 3
 PITCH: Final = 4
 
 CLOSED_COST: Final = 0.99
+DRIVEN_COST: Final = 2.0
 _WORSE_RAD: Final = 0.02
 """A tilt over the limit that is this much larger than where the vehicle stands is a danger."""
 
 
 class CostTable(NamedTuple):
-    """Cost of the ground as kernels take it; cell [0, 0] has its centre at (x0, y0)."""
+    """Cost of the ground as kernels take it; cell [0, 0] has its centre at (x0, y0).
+
+    ``cost`` is for wheels, ``under`` for the underside. Closed ground that the vehicle has driven
+    over is ``DRIVEN_COST``, for the underside also where no wheel has been.
+    """
 
     cost: Float32Array
+    under: Float32Array
     x0: float
     y0: float
     resolution: float
@@ -53,11 +59,13 @@ class Reach(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def _cost_at(table, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _cost_at(table, wheel, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     rows, cols = table.cost.shape
     col = math.floor((x - table.x0) / table.resolution + 0.5)
     row = math.floor((y - table.y0) / table.resolution + 0.5)
-    return table.cost[row, col] if 0 <= row < rows and 0 <= col < cols else np.nan
+    if not (0 <= row < rows and 0 <= col < cols):
+        return np.nan
+    return table.cost[row, col] if wheel else table.under[row, col]
 
 
 @njit(cache=True, error_model="numpy")
@@ -104,8 +112,8 @@ def first_danger(
         cos, sin = math.cos(pose[2] + turned), math.sin(pose[2] + turned)
         for p in range(count if k < reach.near else wheels):
             px, py = probes[p, 0], probes[p, 1]
-            value = _cost_at(cost, x + cos * px - sin * py, y + sin * px + cos * py)
-            if k < reach.near:
+            value = _cost_at(cost, p < wheels, x + cos * px - sin * py, y + sin * px + cos * py)
+            if k < reach.near and value != DRIVEN_COST:
                 if value >= CLOSED_COST:
                     if not standing[p]:
                         return (k, CLOSED, 0.0) if unseen_at < 0 else (unseen_at, UNSEEN, 0.0)

@@ -187,3 +187,27 @@ def test_a_main_engine_that_nobody_knows_to_be_stuck_is_an_honest_loss(
     assert result.tipped
     assert result.status.outcome is HopOutcome.LOST
     assert "it leans by" in result.status.reason
+
+
+@pytest.mark.soak
+def test_a_clock_that_jumps_forward_in_flight_ends_in_a_landing(make_hopper):
+    """All sensors' stamps jump; the engines' own clock goes on."""
+    jumped, jump_s = [], 5.0
+
+    def shifted(topic, sample):
+        if not jumped:
+            return sample
+        return dataclasses.replace(sample, stamp_ns=sample.stamp_ns + round(jump_s * 1e9))
+
+    lockstep = make_hopper(alter=shifted)
+    lockstep.hop((40.0, 0.0), 40.0, once_in(FlightPhase.COAST, lambda s: jumped.append(1)))
+    assert jumped
+    for _ in range(3000):
+        seen = lockstep.step()
+        if seen.feet_down == 6:
+            break
+    for _ in range(150):
+        seen = lockstep.step()
+    assert seen.feet_down == 6
+    assert not seen.tipped
+    assert seen.body_contacts == 0

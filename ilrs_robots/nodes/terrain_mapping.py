@@ -26,7 +26,8 @@ from ilrs_robots.robots import map_store
 from ilrs_robots.robots.fleet import masks_of, memory_of
 from ilrs_robots.robots.map_topics import MapTopic, wants_prior
 from ilrs_robots.robots.map_view import MapView
-from ilrs_robots.robots.site import load_placement, read_site
+from ilrs_robots.robots.model import RobotModel
+from ilrs_robots.robots.site import read_site
 from ilrs_robots.robots.steps import (
     MAP_FRAME,
     MappingConfig,
@@ -55,8 +56,8 @@ class TerrainMappingNode(ManagedNode):
     def setup(self) -> None:
         """Build the map and subscribe to every sensor."""
         self._node_clock = NodeClock(self)
-        self._step = self._make_step()
         site = read_site(self.site_name)
+        self._step = self._make_step(site.robot(self.robot).load_model())
         if len(site.robots) > 1:
             self._fleet = FleetEars(self, memory_of(site, self.robot))
             self._step.others = self._others
@@ -96,9 +97,7 @@ class TerrainMappingNode(ManagedNode):
     def _anchor(self) -> FloatArray | None:
         return map_store.anchor_of(self._listener.tree, self.robot)
 
-    def _make_step(self) -> MappingStep:
-        model = load_placement(self.site_name, self.robot).load_model()
-
+    def _make_step(self, model: RobotModel) -> MappingStep:
         def use_mapping(cfg: MappingConfig) -> None:
             self._step.cfg = cfg
             self._step.boxes = own_boxes_of(model, cfg.self_margin_m)

@@ -78,7 +78,7 @@ class OwnPlace:
 
     keep: int = 64
     _odom: dict[int, tuple[float, float, float]] | None = None
-    _map_odom: tuple[float, float, float] | None = None
+    _T_map_odom: FloatArray | None = None
 
     def on_odom(self, stamp_ns: int, x: float, y: float, yaw: float) -> None:
         """Take a pose in odom: m, m, rad."""
@@ -93,34 +93,21 @@ class OwnPlace:
         odom = (self._odom or {}).get(stamp_ns)
         if odom is None:
             return
-        turn = yaw - odom[2]
-        cos, sin = math.cos(turn), math.sin(turn)
-        self._map_odom = (
-            x - cos * odom[0] + sin * odom[1],
-            y - sin * odom[0] - cos * odom[1],
-            turn,
-        )
+        self._T_map_odom = _planar(x, y, yaw) @ se3.invert(_planar(*odom))
 
     def forget(self) -> None:
         """Time went back."""
-        self._odom = self._map_odom = None
-
-    def in_odom(self, x: float, y: float) -> tuple[float, float] | None:
-        """A point of map in odom, metres; None while that is unknown."""
-        if self._map_odom is None:
-            return None
-        dx, dy = x - self._map_odom[0], y - self._map_odom[1]
-        cos, sin = math.cos(self._map_odom[2]), math.sin(self._map_odom[2])
-        return cos * dx + sin * dy, cos * dy - sin * dx
+        self._odom = self._T_map_odom = None
 
     def discs_in_odom(self, memory: FleetMemory, now_ns: int) -> FloatArray:
         """(N, 3) x, y and radius of the others in odom, metres; none while odom is unknown."""
-        found = []
-        for disc in memory.discs(now_ns):
-            at = self.in_odom(disc.x_m, disc.y_m)
-            if at is not None:
-                found.append((*at, disc.radius_m))
-        return np.array(found, dtype=np.float64).reshape(-1, 3)
+        if self._T_map_odom is None:
+            return np.zeros((0, 3))
+        return masks_of(memory, now_ns, self._T_map_odom, 0.0)
+
+
+def _planar(x: float, y: float, yaw: float) -> FloatArray:
+    return se3.from_rpy((x, y, 0.0), (0.0, 0.0, yaw))
 
 
 def masks_of(

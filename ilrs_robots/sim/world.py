@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from xml.etree import ElementTree as ET
@@ -29,7 +29,8 @@ from ilrs_robots.sim.evaluation import Evaluation
 from ilrs_robots.sim.ground import GroundPatch
 from ilrs_robots.sim.hopper import Hopper
 from ilrs_robots.sim.placed import Placed, add_vehicle, check_state
-from ilrs_robots.sim.suite import SensorEvent
+from ilrs_robots.sim.sensors import BodyState
+from ilrs_robots.sim.suite import SensorEvent, SensorSuite
 from ilrs_robots.sim.terrain import Terrain
 from ilrs_robots.sim.vehicle import SimRobot
 
@@ -167,13 +168,7 @@ class EmbeddedWorld:
             if not self.at_rest(name):
                 raise SimulationError(f"{name} moves: time cannot be passed over")
         self._time_ns += round(period_s * 1e9)
-        events: list[SensorEvent] = []
-        for vehicle in self._vehicles.values():
-            sensed = vehicle.suite.hold(vehicle.body.body_state(self._time_ns))
-            if isinstance(vehicle.body, Hopper):
-                vehicle.body.hear(sensed)
-            events.extend(sensed)
-        return events
+        return self._sensed(lambda suite, state: suite.hold(state))
 
     def close(self) -> None:
         """End the worker thread."""
@@ -316,12 +311,19 @@ class EmbeddedWorld:
             vehicle.suite.start_rays()
         self._physics()
         self._time_ns += self._tick_ns
+        events.extend(self._sensed(lambda suite, state: suite.sense(state)))
+
+    def _sensed(
+        self, ask: Callable[[SensorSuite, BodyState], list[SensorEvent]]
+    ) -> list[SensorEvent]:
+        """What every vehicle's sensors answer now; a hopper's engines hear their own."""
+        events: list[SensorEvent] = []
         for vehicle in self._vehicles.values():
-            state = vehicle.body.body_state(self._time_ns)
-            sensed = vehicle.suite.sense(state)
+            sensed = ask(vehicle.suite, vehicle.body.body_state(self._time_ns))
             if isinstance(vehicle.body, Hopper):
                 vehicle.body.hear(sensed)
             events.extend(sensed)
+        return events
 
     def _physics(self) -> None:
         mujoco.mj_step(self._model, self._data, self._substeps)

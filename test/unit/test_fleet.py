@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilrs_robots.core.cloud.self_filter import inside_discs
+from ilrs_robots.core.control.fleet import FleetConfig, FleetMemory, PeerBody, PeerWord
 from ilrs_robots.core.control.gate import CommandGate
 from ilrs_robots.core.control.guard_others import first_touch
 from ilrs_robots.core.errors import PlanningError
@@ -131,15 +132,17 @@ def test_a_place_told_in_map_is_found_in_odom(
 ) -> None:
     T_map_odom = se3.from_rpy(np.array([x, -2.0 * x, 0.0]), (0.0, 0.0, turn))
     T_odom_base = se3.from_rpy(np.array([3.0, 4.0, 0.0]), (0.0, 0.0, yaw))
+    place = T_map_odom @ [away, 1.0, 0.0, 1.0]
+    memory = FleetMemory({"b": PeerBody(1.0, 0.5, (1, "b"))}, FleetConfig())
+    assert memory.hear("b", PeerWord(5, float(place[0]), float(place[1])), 5)
     own = OwnPlace()
-    assert own.in_odom(0.0, 0.0) is None
+    assert not len(own.discs_in_odom(memory, 5))
     own.on_odom(5, 3.0, 4.0, yaw)
     T_map_base = T_map_odom @ T_odom_base
     own.on_map(6, 0.0, 0.0, 0.0)
-    assert own.in_odom(0.0, 0.0) is None  # of no pose that is known
+    assert not len(own.discs_in_odom(memory, 5))  # of no pose that is known
     own.on_map(5, T_map_base[0, 3], T_map_base[1, 3], yaw + turn)
-    place = T_map_odom @ [away, 1.0, 0.0, 1.0]
-    np.testing.assert_allclose(own.in_odom(*place[:2]), (away, 1.0), atol=1e-9)
+    np.testing.assert_allclose(own.discs_in_odom(memory, 5), [(away, 1.0, 1.0)], atol=1e-9)
 
 
 def test_a_word_says_velocity_in_map_and_the_widest_spread() -> None:

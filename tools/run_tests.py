@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from ilrs_robots.cli.kernels import compile_kernels
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL_TIME = ("test/node", "test/launch")
-KERNELS = (("mapping", "navigation"), ("localization", "hopping", "power", "reckoning"))
-"""Functions of core/warm.py, by the process that calls them."""
 LOWER = 10
 """Steps of niceness: a process in real time then gets nine tenths of a core that both want."""
 
@@ -27,7 +27,8 @@ def main(arguments: list[str]) -> int:
     pytest = [sys.executable, "-m", "pytest", "--durations=15"]
     if arguments:
         return subprocess.run([*pytest, *arguments], cwd=ROOT).returncode
-    _compile()
+    # Otherwise every worker compiles the same kernels at a time.
+    compile_kernels()
     workers = str(len(os.sched_getaffinity(0)))
     # In the order of the folders: the long drives first, the many short tests fill the end.
     shared = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
@@ -44,18 +45,6 @@ def main(arguments: list[str]) -> int:
             meets_time.terminate()
             _show(said)
     return computes.returncode or last
-
-
-def _compile() -> None:
-    """Fill the cache of kernels once; otherwise every worker compiles the same ones at a time."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", f"from ilrs_robots.core import warm; {calls}"], cwd=ROOT
-        )
-        for calls in ("; ".join(f"warm.{name}()" for name in names) for names in KERNELS)
-    ]
-    for process in started:
-        process.wait()
 
 
 def _step_back() -> None:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from ilrs_robots.cli.kernels import compile_kernels
+from ilrs_robots.cli.kernels import compile_kernels, compiled
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_TIME = ("test/node", "test/launch")
@@ -27,8 +27,8 @@ def main(arguments: list[str]) -> int:
     pytest = [sys.executable, "-m", "pytest", "--durations=15"]
     if arguments:
         return subprocess.run([*pytest, *arguments], cwd=ROOT).returncode
-    # Otherwise every worker compiles the same kernels at a time.
-    compile_kernels()
+    if not compiled():  # otherwise every worker compiles the same kernels at a time
+        compile_kernels()
     workers = str(len(os.sched_getaffinity(0)))
     # In the order of the folders: the long drives first, the many short tests fill the end.
     shared = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from rich.markup import escape
 
 from ilrs_robots.cli.domain import VARIABLE, own_domain
-from ilrs_robots.cli.kernels import cold, compile_kernels
+from ilrs_robots.cli.kernels import compile_kernels, compiled
 from ilrs_robots.cli.shared_memory import choose_transport, ports_of, remove_dead
 from ilrs_robots.cli.signals import Stop, stop_on_signals
 from ilrs_robots.cli.supervisor import Ended, SupervisionError, Supervisor
@@ -240,7 +240,7 @@ def supervised(
         if not stop.is_set():
             console.print(f"[yellow]ilrs:[/yellow] {escape(sentence)}", soft_wrap=True)
 
-    if cold():
+    if not compiled():
         console.print("compiling kernels, once: about a minute", soft_wrap=True)
         compile_kernels()
     supervisor = Supervisor(specs, folder, on_line=line, on_event=event, hurry=lambda: stop.hurry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -177,6 +177,21 @@ def test_dead_end_is_left_again() -> None:
     out = drive(world, (28.0, 0.0), 400.0)
     assert out.state == NavigatorState.REACHED, out.reason
     assert world.nearest > VEHICLE_RADIUS_M
+
+
+def test_a_search_that_takes_too_much_driving_ends_with_how_much_it_was() -> None:
+    """The same dead end, for a vehicle that may drive 5 m more than its first plan."""
+    sides = [(x, y, 0.6) for x in np.arange(8.0, 20.0, 0.8) for y in (-4.0, 4.0)]
+    end = [(20.0, y, 0.6) for y in np.arange(-4.0, 4.1, 0.8)]
+    world = World(np.array(sides + end))
+    navigator = Navigator(replace(CONFIG, max_detour=1.0, detour_m=5.0), LIMITS)
+    navigator.set_goal(28.0, 0.0)
+    out = world.run(navigator, 400.0)
+    assert (out.state, out.error_code) == (NavigatorState.FAILED, NavigatorError.NO_VALID_PATH)
+    assert "no way was found in 33 m of driving" in out.reason
+    assert 33.0 < np.hypot(*np.diff(np.array(world.driven), axis=0).T).sum() < 40.0
+    navigator.set_goal(world.x, world.y)
+    assert world.run(navigator, 1.0).state == NavigatorState.REACHED
 
 
 @pytest.mark.parametrize("off_m", [0.0, 1.6])

@@ -123,7 +123,7 @@ class GroundGuard:
         self.config, self.brakes = settings, brakes
         self._footing = footing
         self._reach_m = float(np.hypot(*footing.wheels_xy_m.T).max())
-        self._probes = _probes(footing)
+        self._probes = footing.probes()
         self._cost: CostTable | None = None
         self._heights: tuple[HeightTable, int] | None = None
         self._pose: FloatArray | None = None
@@ -235,6 +235,27 @@ class GroundGuard:
             return _ALL
         return Free(max(first * step_m - self.config.margin_m, 0.0), what)
 
+    def clear(self, pose: FloatArray, v_share: float, w_share: float, way_m: float) -> bool:
+        """Whether no wheel and nothing of the underside comes onto closed ground on an arc.
+
+        Args:
+            pose: (3,) where it begins: x, y (m) and yaw (rad) in odom.
+            v_share: speed per speed of the fastest wheel.
+            w_share: yaw rate per speed of the fastest wheel, rad/m.
+            way_m: of the fastest wheel; the margin is added.
+        """
+        if self._cost is None:
+            return True
+        way_m += self.config.margin_m
+        step_m = max(way_m / _MOST_POSES, _STEP_M)
+        count = math.ceil(way_m / step_m) + 1
+        reach = Reach(step_m, count, count, math.inf, 0.0, 0.0, 0.0, False, False)
+        _, danger, _ = first_danger(
+            pose, np.array([v_share, w_share]), self._cost, _NO_HEIGHTS,
+            self._footing.table, self._probes, reach,
+        )  # fmt: skip
+        return bool(danger == SAFE)
+
     def _words(self, danger: int, tilt_rad: float) -> str:
         if danger in (CLOSED, UNSEEN):
             return "closed ground" if danger == CLOSED else "unseen ground"
@@ -266,14 +287,6 @@ class GroundGuard:
             return math.inf
         decel, t = self._decel(v, w), self.config.reaction_s
         return decel * (math.sqrt(t * t + 2.0 * distance_m / decel) - t)
-
-
-def _probes(footing: Footing) -> FloatArray:
-    """Wheels first, then a grid over the underside, (P, 2) metres, base_link."""
-    x = np.linspace(-footing.half_length_m, footing.half_length_m, 7)
-    y = np.linspace(-footing.half_width_m, footing.half_width_m, 5)
-    under = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    return np.concatenate((footing.wheels_xy_m, under))
 
 
 def warm_up() -> None:

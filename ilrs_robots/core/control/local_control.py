@@ -7,6 +7,7 @@ from ilrs_robots.core.control.local_driver import LocalDriver
 from ilrs_robots.core.control.navigator_types import NavigatorConfig
 from ilrs_robots.core.control.path_keeper import PathKeeper
 from ilrs_robots.core.control.terrain_memory import TerrainMemory
+from ilrs_robots.core.control.turning_room import TurningRoom
 from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning.footing import Footing
 from ilrs_robots.core.planning.local_terrain import LocalTerrain
@@ -30,11 +31,14 @@ class LocalControl:
         self._config, self._ground, self._path = config, ground, path
         size_m = (limits.footprint_length_m, limits.footprint_width_m)
         self._driver = None if footing is None else LocalDriver(config, footing, size_m)
+        self._room = None if footing is None else TurningRoom(footing)
 
     @property
     def reason(self) -> str:
-        """Why the last command is slower than the tracker's, empty where it is not."""
-        return "" if self._driver is None else self._driver.reason
+        """Why the last command is not the tracker's, empty where it is."""
+        if self._driver is None or self._room is None:
+            return ""
+        return self._room.reason or self._driver.reason
 
     def reconfigure(self, config: NavigatorConfig) -> None:
         """Take other parameters."""
@@ -42,9 +46,16 @@ class LocalControl:
         if self._driver is not None:
             self._driver.reconfigure(config)
 
+    def forget(self) -> None:
+        """Forget the ground: time went back."""
+        if self._room is not None:
+            self._room.forget()
+
     def look(self, now_ns: int, x: float, y: float) -> Ahead | None:
         """Closed and unseen ground on the path; what would tip the vehicle is closed as well."""
         ahead, path = self._path.ahead(x, y), self._path.tracker.path
+        if path is None and self._room is not None:
+            self._room.reset()
         terrain = self._terrain(x, y)
         if self._driver is None or ahead is None or path is None or terrain is None:
             return ahead
@@ -57,6 +68,7 @@ class LocalControl:
         v: float,
         tracked: tuple[float, float],
         clear_m: float,
+        turn_rad: float = 0.0,
     ) -> tuple[float, float]:
         """Speed (m/s) and yaw rate (rad/s), from those of the tracker.
 
@@ -66,10 +78,15 @@ class LocalControl:
             v: forward speed, m/s.
             tracked: speed (m/s) and yaw rate (rad/s).
             clear_m: how far along the path the ground is seen and safe.
+            turn_rad: what the tracker turns by in place, 0 while it drives.
         """
         terrain = self._terrain(*pose[:2])
-        if self._driver is None or terrain is None:
+        if self._driver is None or self._room is None or terrain is None:
             return tracked
+        seen = self._ground.in_odom(pose)
+        turned = None if seen is None else self._room.step(turn_rad, *seen)
+        if turned is not None:
+            return turned
         if self._path.goes_on:
             clear_m = min(clear_m, self._config.view_m)
         return self._driver.command(now_ns, pose, v, tracked, clear_m, terrain)

@@ -26,7 +26,6 @@ from ilrs_robots.core.mapping.limits import VehicleLimits
 from ilrs_robots.core.planning import costmap as costmap_module
 from ilrs_robots.core.planning import grid_planner
 from ilrs_robots.core.planning.footing import Footing
-from ilrs_robots.core.planning.grid_planner import PlannedPath
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 __all__ = [
@@ -173,8 +172,7 @@ class Navigator(NavigatorInputs):
         if not all(map(math.isfinite, (x, y, yaw, v))):
             self._reason = "pose is not finite"
             return 0.0, 0.0
-        final = self._refusal.final(self.config, self._now_ns)
-        if final is not None:
+        if (final := self._refusal.final(self.config, self._now_ns)) is not None:
             self._fail(*final)
             return 0.0, 0.0
         if self._state != NavigatorState.RECOVERING:
@@ -192,6 +190,7 @@ class Navigator(NavigatorInputs):
         self._goal, self._reason = None, ""
         self._error = NavigatorError.NONE
         self._goal_looks = 0
+        self._track.begin()
         self._path.reset()
         self._watchdog.reset()
         self._recovery.reset()
@@ -204,6 +203,7 @@ class Navigator(NavigatorInputs):
         """Time went back: a simulation was reset, so what was seen and driven is void."""
         goal, active = self._goal, self._state not in _FINAL
         self._ground.forget()
+        self._local.forget()
         self._track.clear()
         self._hold.reset()
         self._extrication.rewind()
@@ -242,6 +242,9 @@ class Navigator(NavigatorInputs):
         if met.given_up:
             self._fail(NavigatorError.VEHICLE_IN_WAY, met.given_up)
             return 0.0, 0.0
+        if in_vain := self._path.in_vain(self._track.driven_m):
+            self._fail(NavigatorError.NO_VALID_PATH, in_vain)
+            return 0.0, 0.0
         if met.drive is not None:
             self._state, self._reason = NavigatorState.DRIVING, met.sentence
             self._watchdog.pause()
@@ -259,8 +262,9 @@ class Navigator(NavigatorInputs):
         if status.done:
             self._arrive(x, y)
             return 0.0, 0.0
-        tracked, pose, limit_s = (v_out, w_out), (x, y, yaw), 0.5 * self.config.wait_s
-        v_out, w_out = self._local.command(self._now_ns, pose, v, tracked, clear_m)
+        tracked, pose, turn = (v_out, w_out), (x, y, yaw), status.turn_rad
+        limit_s = 0.5 * self.config.wait_s
+        v_out, w_out = self._local.command(self._now_ns, pose, v, tracked, clear_m, turn)
         self._reason = met.sentence or self._local.reason or self._reason
         trouble = self._refusal.trouble(self._now_ns, pose, v_out > 0.0, limit_s)
         trouble = trouble or self._watchdog.driving(
@@ -283,8 +287,7 @@ class Navigator(NavigatorInputs):
 
     def _free(self, x: float, y: float, yaw: float, v: float) -> tuple[float, float] | None:
         """What a vehicle does whose wheels turn in vain; None where they do not."""
-        answer = self._extrication.step(self._now_ns, (x, y, yaw, v), self._track)
-        if answer is None:
+        if (answer := self._extrication.step(self._now_ns, (x, y, yaw, v), self._track)) is None:
             return None
         if answer.lost:
             self._fail(NavigatorError.TRAPPED, answer.reason)
@@ -324,20 +327,15 @@ class Navigator(NavigatorInputs):
 
         A path that ends beside a closed goal, but within the tolerance of it, has reached it.
         """
-        plan = self._path.plan
-        if plan is None or plan.reached or self._ends_within_tolerance(plan):
+        assert self._goal is not None
+        plan, near_m = self._path.plan, self.config.tracker.goal_tolerance_m
+        if plan is None or plan.reached or self._path.ends_within_m(*self._goal[:2], near_m):
             self._state, self._reason = NavigatorState.REACHED, ""
         elif self._goal_looks < _GOAL_LOOKS:
             self._goal_looks += 1
             self._handle(x, y, Trouble(plan.reason))
         else:
             self._fail(NavigatorError.GOAL_OCCUPIED, plan.reason)
-
-    def _ends_within_tolerance(self, plan: PlannedPath) -> bool:
-        assert self._goal is not None
-        end_x, end_y = plan.xy_m[-1]
-        away_m = math.hypot(end_x - self._goal[0], end_y - self._goal[1])
-        return away_m <= self.config.tracker.goal_tolerance_m
 
     def _fail(self, code: NavigatorError, reason: str) -> None:
         self._state, self._error, self._reason = NavigatorState.FAILED, code, reason

@@ -102,6 +102,13 @@ class NavigatorConfig:
         150.0, doc="time in which the path left must grow shorter", unit="s", low=5.0, high=1e5
     )
     max_recoveries: int = param(4, doc="recoveries in one place", low=0, high=100)
+    max_detour: float = param(
+        3.0, doc="way driven to a goal, per length of its first plan, after which it is given up",
+        low=1.0, high=1000.0,
+    )  # fmt: skip
+    detour_m: float = param(
+        20.0, doc="way that may be driven in vain besides", unit="m", low=0.0, high=1e5
+    )
     max_total_recoveries: int = param(
         15, doc="recoveries on the way to one goal", low=0, high=1000
     )

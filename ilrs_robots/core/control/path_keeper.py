@@ -37,6 +37,7 @@ class PathKeeper:
         self._ground = ground
         self._route = RoutePlanner(config)
         self._planned_ns = _NEVER_NS
+        self._first_m: float | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -55,6 +56,7 @@ class PathKeeper:
         self.drop()
         self.reason = ""
         self._route.reset()
+        self._first_m = None
         self.hurry()
 
     def drop(self) -> None:
@@ -108,8 +110,30 @@ class PathKeeper:
         if plan.kept and self.plan is not None:
             return False
         self.plan, self.reason = plan, ""
+        self._first_m = plan.length_m if self._first_m is None else self._first_m
         self.tracker.set_path(plan.xy_m, goal[2] if plan.reached else None)
         return True
+
+    def in_vain(self, driven_m: float) -> str:
+        """Why the goal is given up after a way that was driven to it (m); empty for going on.
+
+        A vehicle that finds one gap closed after another would go on until its battery is empty.
+        """
+        if self._first_m is None:
+            return ""
+        limit_m = self._config.max_detour * self._first_m + self._config.detour_m
+        if driven_m <= limit_m:
+            return ""
+        return (
+            f"no way was found in {driven_m:.0f} m of driving, limit {limit_m:.0f} m: the first "
+            f"plan was {self._first_m:.0f} m long"
+        )
+
+    def ends_within_m(self, x: float, y: float, tolerance_m: float) -> bool:
+        """Whether the plan in force ends that near to a place in map, m."""
+        if self.plan is None:
+            return False
+        return math.dist(self.plan.xy_m[-1], (x, y)) <= tolerance_m
 
     def left(self) -> tuple[FloatArray, float, float]:
         """Path that is left ((N, 2) m, map), its length (m) and expected time (s)."""

@@ -89,13 +89,22 @@ class ApproachMonitor:
 
 
 class DrivenTrack:
-    """Where the vehicle has been, thinned, newest last."""
+    """Where the vehicle has been, thinned, newest last.
+
+    Attributes:
+        driven_m: length of all that was added since ``begin``.
+    """
 
     def __init__(self, spacing_m: float = 0.1, keep_m: float = 30.0) -> None:
         """Take spacing and length."""
         self._spacing_m = spacing_m
         self._keep = max(int(keep_m / spacing_m), 2)
         self._points: list[tuple[float, float]] = []
+        self.driven_m = 0.0
+
+    def begin(self) -> None:
+        """Begin to count the way to another goal; the track stays."""
+        self.driven_m = 0.0
 
     def add(self, x: float, y: float) -> None:
         """Append unless too near to the last; a jump begins a new track."""
@@ -105,6 +114,8 @@ class DrivenTrack:
                 return
             if away > 1.0:
                 self._points.clear()
+                away = 0.0
+            self.driven_m += away
         self._points.append((x, y))
         del self._points[: -self._keep]
 

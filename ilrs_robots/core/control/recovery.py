@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ilrs_robots.core.control.navigator_types import NavigatorConfig
 from ilrs_robots.core.control.progress import DrivenTrack, MotionMonitor
 from ilrs_robots.core.control.tracker import PathTracker
@@ -12,6 +14,7 @@ from ilrs_robots.core.planning.costmap import NavigationCostmap
 
 _NS = 1e-9
 _SHORT_M = 0.3
+_NEAR_M = 0.5
 
 
 class Recovery:
@@ -100,18 +103,26 @@ class Recovery:
                 costmap.recheck()
             if self._squeeze:
                 costmap.narrow()
-            if not self._start_backing(x, y, track):
+            if not self._start_backing(x, y, yaw, track):
                 return 0.0, 0.0, True
         v_out, w_out, status = self._tracker.command(x, y, yaw, v)
         still_s = self._motion.update(now_ns, x, y, yaw, not held)
         over = status.done or still_s > self._config.stuck_s
-        return (0.0, 0.0, True) if over else (v_out, w_out, False)
+        if over:
+            return 0.0, 0.0, True
+        share = min(1.0, self._config.tracker.reverse_speed_mps / max(v_out, 1e-9))
+        return share * v_out, share * w_out if v_out > 0.0 else w_out, False
 
-    def _start_backing(self, x: float, y: float, track: DrivenTrack) -> bool:
+    def _start_backing(self, x: float, y: float, yaw: float, track: DrivenTrack) -> bool:
         path = track.back(x, y, self._config.back_m)
         if not self._back_up or len(path) < 2 or math.dist(path[0], path[-1]) < _SHORT_M:
             return False
-        self._tracker.set_path(path, reverse=True)
+        near = path[np.hypot(*(path - path[0]).T) >= min(_NEAR_M, math.dist(path[0], path[-1]))]
+        dx, dy = near[0] - path[0]
+        # What was driven backwards is driven forwards on the way back.
+        behind = dx * math.cos(yaw) + dy * math.sin(yaw) < 0.0
+        # An arc back to the track would leave the ground that the vehicle has proven by driving.
+        self._tracker.set_path(path, reverse=behind, aligned=True)
         self._motion.reset()
         self._backing = True
         self.reason = f"backing up by {self._config.back_m:.1f} m along the driven track"

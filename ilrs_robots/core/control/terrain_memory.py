@@ -119,6 +119,22 @@ class TerrainMemory:
         if self.costmap is not None:
             self.costmap.fuse_observation(*self._latest)
 
+    def in_odom(
+        self, pose: tuple[float, float, float]
+    ) -> tuple[tuple[float, float, float], Float32Array, GridSpec] | None:
+        """A pose in the frame of the newest traversability, and that; None before the first.
+
+        Args:
+            pose: x, y (m) and yaw (rad) in map.
+        """
+        if self._latest is None:
+            return None
+        cost, spec, T_map_odom = self._latest
+        yaw = math.atan2(T_map_odom[1, 0], T_map_odom[0, 0])
+        dx, dy = pose[0] - T_map_odom[0, 3], pose[1] - T_map_odom[1, 3]
+        cos, sin = math.cos(yaw), math.sin(yaw)
+        return (cos * dx + sin * dy, cos * dy - sin * dx, pose[2] - yaw), cost, spec
+
     def prepare(self, x: float, y: float, goal_xy: tuple[float, float]) -> None:
         """Lay the costmap around vehicle and goal.
 

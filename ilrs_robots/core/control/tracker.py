@@ -78,14 +78,19 @@ class TrackStatus:
         cross_track_m: distance from the path, positive to its left.
         remaining_m: path that is left.
         reason: what limits the speed, one short phrase, empty when nothing does.
-        turning: the vehicle turns in place.
+        turn_rad: what is to be turned by in place, 0 while the vehicle drives.
     """
 
     done: bool
     cross_track_m: float
     remaining_m: float
     reason: str
-    turning: bool = False
+    turn_rad: float = 0.0
+
+    @property
+    def turning(self) -> bool:
+        """The vehicle turns in place."""
+        return self.turn_rad != 0.0
 
 
 class PathTracker:
@@ -113,7 +118,11 @@ class PathTracker:
         return self._path
 
     def set_path(
-        self, xy_m: FloatArray, final_yaw_rad: float | None = None, reverse: bool = False
+        self,
+        xy_m: FloatArray,
+        final_yaw_rad: float | None = None,
+        reverse: bool = False,
+        aligned: bool = False,
     ) -> None:
         """Follow a new path.
 
@@ -121,6 +130,8 @@ class PathTracker:
             xy_m: (N, 2) metres, in the frame in which poses are given.
             final_yaw_rad: yaw to turn to at the end, or None.
             reverse: drive it backwards, rear first.
+            aligned: turn in place to its direction first, however small the error is, where the
+                ground beside the path is not to be touched.
 
         Raises:
             ValueError: no finite (N, 2) points, or the yaw is not finite.
@@ -129,7 +140,7 @@ class PathTracker:
             raise ValueError(f"final yaw = {final_yaw_rad} rad: not finite")
         self._path = ArcPath(xy_m)
         self._final_yaw = final_yaw_rad
-        self._turning = self._turning and self._reverse == reverse
+        self._turning = aligned or (self._turning and self._reverse == reverse)
         self._reverse = reverse
         self._at_end = False
 
@@ -178,7 +189,7 @@ class PathTracker:
         limit = self.config.turn_until_rad if self._turning else self.config.turn_above_rad
         self._turning = abs(error) > limit
         if self._turning:
-            status = TrackStatus(False, cross_m, remaining_m, "turning in place", True)
+            status = TrackStatus(False, cross_m, remaining_m, "turning in place", error)
             return 0.0, self._turn_rate(error), status
         curvature = 2.0 * math.sin(error) / max(math.hypot(px - x, py - y), 1e-6)
         speed, reason = self._speed(
@@ -202,7 +213,7 @@ class PathTracker:
         error = 0.0 if self._final_yaw is None else wrap(self._final_yaw - yaw)
         if abs(error) <= self.config.yaw_tolerance_rad:
             return 0.0, 0.0, TrackStatus(True, cross_m, remaining_m, "")
-        status = TrackStatus(False, cross_m, remaining_m, "turning to the final yaw", True)
+        status = TrackStatus(False, cross_m, remaining_m, "turning to the final yaw", error)
         return 0.0, self._turn_rate(error), status
 
     def _carrot(self, path: ArcPath, x: float, y: float, lookahead: float) -> tuple[float, float]:

@@ -71,6 +71,13 @@ class Footing:
             float(self.half_width_m),
         )
 
+    def probes(self) -> FloatArray:
+        """(P, 2) metres, base_link: the wheels first, then a grid over the underside."""
+        x = np.linspace(-self.half_length_m, self.half_length_m, 7)
+        y = np.linspace(-self.half_width_m, self.half_width_m, 5)
+        under = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+        return np.concatenate((self.wheels_xy_m, under))
+
 
 def plane_weights(wheels_xy_m: FloatArray) -> FloatArray:
     """Weights of a vehicle on equal springs: the least-squares plane through its wheels.

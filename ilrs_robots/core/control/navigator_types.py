@@ -103,7 +103,7 @@ class NavigatorConfig:
     )
     max_recoveries: int = param(4, doc="recoveries in one place", low=0, high=100)
     max_detour: float = param(
-        3.0, doc="way driven to a goal, per length of its first plan, after which it is given up",
+        5.0, doc="way driven to a goal, per length of its first plan, after which it is given up",
         low=1.0, high=1000.0,
     )  # fmt: skip
     detour_m: float = param(

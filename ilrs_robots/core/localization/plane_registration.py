@@ -67,7 +67,7 @@ class PlaneRegistrationConfig:
         high=100.0,
     )  # fmt: skip
     least_matched: float = param(
-        0.3, doc="share of the points that must find a plane", low=0.0, high=1.0
+        0.15, doc="share of the points that must find a plane", low=0.0, high=1.0
     )
     floor_m: float = param(
         0.002, doc="least standard deviation of a position", unit="m", low=0.0, high=1.0

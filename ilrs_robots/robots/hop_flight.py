@@ -19,7 +19,6 @@ from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     AltimeterSample,
     AttitudeSample,
-    Cloud,
     FloatArray,
     ImuSample,
     JointSample,
@@ -27,6 +26,7 @@ from ilrs_robots.core.types import (
     ThrusterCommand,
 )
 from ilrs_robots.robots.hop_checks import bad_goal, refusal, silent, verdict
+from ilrs_robots.robots.hop_clock import FlightClock, Sample
 from ilrs_robots.robots.hop_contact import ContactWatch
 from ilrs_robots.robots.hop_decision import Descent, LandingDecision
 from ilrs_robots.robots.hop_flight_types import (
@@ -42,8 +42,6 @@ from ilrs_robots.robots.hop_pilot import HopPilot
 from ilrs_robots.robots.hop_sensing import LandingView
 from ilrs_robots.robots.hop_vehicle import hop_vehicle_of
 from ilrs_robots.robots.model import HopperModel
-
-Sample = ImuSample | JointSample | AttitudeSample | AltimeterSample | TankSample | Cloud
 
 _LOOKS = (FlightPhase.BRAKE, FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.DESCENT)
 """Phases from which the landing place can be seen."""
@@ -68,6 +66,8 @@ class HopFlight:
         place_sigma_m: of each coordinate of the start.
 
     Attributes:
+        clock: the time of everything that it holds. What it is told, and what it tells in
+            commands, is in the time of the stamps.
         localization: where it is.
         pilot: mass, attitude, allocation.
         view: the landing map and the altimeter.
@@ -84,6 +84,7 @@ class HopFlight:
     ) -> None:  # fmt: skip
         self.cfg = cfg if cfg is not None else HopFlightConfig()
         self._model, self._prior = model, prior
+        self.clock = FlightClock()
         self.localization = HopLocalization(model, start_pose, place_sigma_m)
         self.pilot = HopPilot(model, self.cfg.attitude)
         self.view = LandingView(model, name, self.cfg.map_size_m, self.cfg.map_cell_m)
@@ -100,8 +101,11 @@ class HopFlight:
         self._phase_ns = self._rest_ns = self._judged_ns = self._rocked_ns = 0
 
     # -- what it is told -----------------------------------------------------------------------
-    def feed(self, sample: Sample) -> None:
-        """Take one measurement, in the order of arrival."""
+    def feed(self, measured: Sample, steady_ns: int | None = None) -> None:
+        """Take one measurement, in the order of arrival; when it came by a clock nobody sets."""
+        sample = self.clock.restamped(measured, steady_ns)
+        if sample is None:
+            return
         if isinstance(sample, ImuSample):
             self.localization.on_imu(sample)
         elif isinstance(sample, AttitudeSample):
@@ -160,7 +164,7 @@ class HopFlight:
             raise
         self.status, self.profile, self._cancelled = status, profile, ""
         status.chosen_m = goal.copy()
-        self._phase_ns = self._rocked_ns = now_ns
+        self._phase_ns = self._rocked_ns = self.clock.now(now_ns)
         return status
 
     def cancel(self, why: str = "cancelled") -> None:
@@ -188,6 +192,7 @@ class HopFlight:
         """Until touchdown by the plan; infinite without one."""
         if self.profile is None or self.status is None or self.status.outcome is not None:
             return math.inf
+        now_ns = self.clock.now(now_ns)
         if self.status.phase is FlightPhase.STANDING:
             waited_s = (now_ns - self._phase_ns) * 1e-9
             return self.profile.duration_s + max(self.cfg.stand_s - waited_s, 0.0)
@@ -196,6 +201,10 @@ class HopFlight:
     # -- what it does --------------------------------------------------------------------------
     def step(self, now_ns: int) -> ThrusterCommand | None:
         """One control period; None while the engines have nothing to do."""
+        thrust = self._step(self.clock.now(now_ns))
+        return None if thrust is None else ThrusterCommand(now_ns, thrust)
+
+    def _step(self, now_ns: int) -> FloatArray | None:
         self.view.fuse(self.localization)
         status = self.status
         landed = status is not None and status.phase is FlightPhase.SETTLE
@@ -216,10 +225,8 @@ class HopFlight:
         if status.phase in (FlightPhase.SENSE, FlightPhase.DESCENT):
             self._decide(status, now_ns)
         if status.phase is FlightPhase.DESCENT:
-            thrust = self._descend(status, now_ns)
-        else:
-            thrust = self._guidance.follow(status.phase, now_ns, state)
-        return ThrusterCommand(now_ns, thrust)
+            return self._descend(status, now_ns)
+        return self._guidance.follow(status.phase, now_ns, state)
 
     def _next_phase(self, status: HopStatus, now_ns: int) -> None:
         if status.phase is FlightPhase.RISE and self._cancelled:
@@ -315,9 +322,8 @@ class HopFlight:
         )  # fmt: skip
         self.decision.look(status, self.view, now)
 
-    def _settle(self, status: HopStatus, now_ns: int) -> ThrusterCommand:
+    def _settle(self, status: HopStatus, now_ns: int) -> FloatArray:
         state = self.localization.state
-        off = ThrusterCommand(now_ns, np.zeros(len(self._model.thrusters)))
         still = float(np.abs(state.velocity_mps).max()) < 0.1
         still = still and float(np.abs(state.rate_rps).max()) < 0.03
         if not still:
@@ -326,7 +332,7 @@ class HopFlight:
         late = now_ns - self._phase_ns > self.cfg.settle_s * 1e9
         if rested or late:
             self._verify(status, rested)
-        return off
+        return np.zeros(len(self._model.thrusters))
 
     def _verify(self, status: HopStatus, rested: bool) -> None:
         """Say how it stands."""

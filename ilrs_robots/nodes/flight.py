@@ -41,6 +41,7 @@ from ilrs_robots.robots.hop_flight_types import (
     HopStatus,
 )
 from ilrs_robots.robots.hop_report import flight_values
+from ilrs_robots.robots.hop_stay import SiteStay
 from ilrs_robots.robots.hop_step import START_SIGMA_M, HopStep
 from ilrs_robots.robots.model import require_hopper
 from ilrs_robots.robots.site import initial_pose, load_prior
@@ -88,6 +89,7 @@ class FlightNode(GoalServerNode):
         self._node_clock = NodeClock(self)
         self._cfg = declare(self, "flight", HopFlightConfig())
         warm.hopping()
+        warm.power()
         pose = initial_pose(placement, prior)
         simulated = self._node_clock.simulated
         self._step = HopStep(self._model, self.robot, pose, prior, self._cfg, simulated)
@@ -95,6 +97,7 @@ class FlightNode(GoalServerNode):
         self._keep_outs = tuple(
             KeepOut(s.kind, s.x_m, s.y_m, structure_reach_m(s.kind)) for s in site.structures
         )
+        self._stays = SiteStay(site, prior, self._model, self._cfg.stay, simulated)
         self._estop = False
         self._take_up()
         self._imu_ns: int | None = None
@@ -185,6 +188,7 @@ class FlightNode(GoalServerNode):
             return
         if not began:
             flight.estopped, flight.keep_outs = self._estop, self._keep_outs
+            flight.stays = self._stays
             self._out.begin(flight)
         due, command = self._step.step(sample.stamp_ns)
         if due:
@@ -227,7 +231,9 @@ class FlightNode(GoalServerNode):
             raise HopRefusedError("busy", "it does not stand on its feet yet")
         if flight.estopped:
             raise HopRefusedError("busy", "emergency stop: it does not launch")
-        self._aimed = flight.set_goal(x_m, y_m, self._imu_ns)
+        mission = self.mission
+        between = mission is not None and mission.index + 1 < len(mission.poses)
+        self._aimed = flight.set_goal(x_m, y_m, self._imu_ns, between)
         if flight.profile is not None:
             self._out.arc(flight.profile, self._imu_ns)
 

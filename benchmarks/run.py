@@ -33,6 +33,7 @@ MODULES = (
     "sim_speed",
     "hopper",
     "fleet",
+    "hops",
     "dds_latency",
     "recording",
     "small_computer",

@@ -53,6 +53,9 @@ _XY, _XYR = Place(2, "X,Y"), Place(3, "X,Y,RADIUS")
 @click.option("--crew/--no-crew", default=None, help="Must be able to walk home from everywhere.")
 @click.option("--home", type=_XY, help="Door to walk to; by default the site's habitats.")
 @click.option("--keep-out", "keep_outs", type=_XYR, multiple=True, help="A disc to stay out of.")
+@click.option("--one-way", is_flag=True, help="Of a hopper: no way back is planned.")
+@click.option("--propellant", type=float, help="Of a hopper, kg; by default a full tank.")
+@click.option("--stay-hours", default=1.0, show_default=True, help="Of a hopper, at the goal.")
 @click.option("--keep-linked", is_flag=True, help="Stay where the base's radio reaches.")
 @click.option("--seed", type=click.IntRange(0), default=None, help="Replaces the terrain's.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the picture and JSON.")
@@ -61,14 +64,14 @@ def plan(
     site: str, robot: str, start: tuple[float, float] | None, goal: tuple[float, float],
     depart: str | None, days: float, step_hours: float, charge: float | None,
     crew: bool | None, home: tuple[float, float] | None,
-    keep_outs: tuple[tuple[float, float, float], ...], keep_linked: bool, seed: int | None,
-    out: Path | None, as_json: bool,
+    keep_outs: tuple[tuple[float, float, float], ...], one_way: bool, propellant: float | None,
+    stay_hours: float, keep_linked: bool, seed: int | None, out: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Plan a route: 0 when it reaches the goal, 1 with the reason when it does not."""
+    """Plan a route, or a hopper's chain of hops: 0 when it reaches the goal, 1 with the reason."""
     from dataclasses import replace
 
     from ilrs_robots.core.environment.ephemeris import utc_seconds
-    from ilrs_robots.robots.model import require_rover
+    from ilrs_robots.robots.model import HopperModel, require_rover
     from ilrs_robots.robots.route_planner import (
         RouteOrder,
         keep_outs_of,
@@ -83,7 +86,17 @@ def plan(
     when = named.epoch
     if depart is not None:
         when = dt.datetime.fromtimestamp(utc_seconds(depart), dt.UTC)
-    model = require_rover(robot_model(named, robot), "planning a route")
+    chosen = robot_model(named, robot)
+    if isinstance(chosen, HopperModel):
+        from ilrs_robots.cli.plan_hops import show_hops
+        from ilrs_robots.robots.hop_route import HopOrder
+
+        asked = HopOrder(
+            goal, when, start, propellant, charge, one_way, keep_outs_of(keep_outs),
+            goal_stay_s=3600.0 * stay_hours,
+        )  # fmt: skip
+        return show_hops(site, robot, chosen, asked, seed, as_json)
+    model = require_rover(chosen, "planning a route")
     config = replace(model.route, keep_linked=keep_linked or model.route.keep_linked)
     order = RouteOrder(
         goal, when, start, days=days, step_h=step_hours, charge=charge, crewed=crew, home_m=home,

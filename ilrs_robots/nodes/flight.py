@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,7 +31,8 @@ from ilrs_robots.nodes.parameters import declare
 from ilrs_robots.robots.frames import MAP_FRAME
 from ilrs_robots.robots.gazebo.structures import structure_reach_m
 from ilrs_robots.robots.hop_checks import supplies_of
-from ilrs_robots.robots.hop_flight import HopFlight, Sample
+from ilrs_robots.robots.hop_clock import Sample
+from ilrs_robots.robots.hop_flight import HopFlight
 from ilrs_robots.robots.hop_flight_types import (
     FlightPhase,
     HopError,
@@ -40,6 +41,7 @@ from ilrs_robots.robots.hop_flight_types import (
     HopStatus,
 )
 from ilrs_robots.robots.hop_report import flight_values
+from ilrs_robots.robots.hop_stay import SiteStay
 from ilrs_robots.robots.hop_step import START_SIGMA_M, HopStep
 from ilrs_robots.robots.model import require_hopper
 from ilrs_robots.robots.site import initial_pose, load_prior
@@ -87,16 +89,20 @@ class FlightNode(GoalServerNode):
         self._node_clock = NodeClock(self)
         self._cfg = declare(self, "flight", HopFlightConfig())
         warm.hopping()
+        warm.power()
         pose = initial_pose(placement, prior)
-        self._step = HopStep(self._model, self.robot, pose, prior, self._cfg)
+        simulated = self._node_clock.simulated
+        self._step = HopStep(self._model, self.robot, pose, prior, self._cfg, simulated)
         self._kept = KeptState.of(self, f"{self.robot}.flight")
         self._keep_outs = tuple(
             KeepOut(s.kind, s.x_m, s.y_m, structure_reach_m(s.kind)) for s in site.structures
         )
+        self._stays = SiteStay(site, prior, self._model, self._cfg.stay, simulated)
         self._estop = False
         self._take_up()
         self._imu_ns: int | None = None
         self._feedback_ns = self._keep_ns = _NEVER_NS
+        self._begun_ns = 0
         self._aimed: HopStatus | None = None
         self._out = FlightOutput(self, self._model, pose)
         listen: tuple[tuple[Any, str, Callable[[Any], Sample], QoSProfile], ...] = (
@@ -168,11 +174,11 @@ class FlightNode(GoalServerNode):
             )
 
     def _on_imu(self, msg: Imu) -> None:
-        begin = perf_counter()
+        begin = time.perf_counter()
         sample = convert.imu_sample(msg)
         self._imu_ns = sample.stamp_ns
         began, restarts = self._step.flight is not None, self._step.restarts
-        self._step.feed(sample)
+        self._step.feed(sample, time.monotonic_ns())
         if self._step.restarts > restarts:
             self._feedback_ns = self._keep_ns = _NEVER_NS
             self._out.forget()
@@ -182,14 +188,16 @@ class FlightNode(GoalServerNode):
             return
         if not began:
             flight.estopped, flight.keep_outs = self._estop, self._keep_outs
+            flight.stays = self._stays
             self._out.begin(flight)
         due, command = self._step.step(sample.stamp_ns)
         if due:
             self._tell(flight, command, sample.stamp_ns)
-            self.latency.add(perf_counter() - begin)
+            self.latency.add(time.perf_counter() - begin)
 
-    def _tell(self, flight: HopFlight, command: ThrusterCommand | None, now_ns: int) -> None:
+    def _tell(self, flight: HopFlight, command: ThrusterCommand | None, stamp_ns: int) -> None:
         """Odometry goes first: what the actuator end starts from belongs to the command."""
+        now_ns = flight.clock.now(stamp_ns)
         self._out.motion(flight, now_ns)
         if command is not None:
             self._out.thrust(command)
@@ -223,7 +231,9 @@ class FlightNode(GoalServerNode):
             raise HopRefusedError("busy", "it does not stand on its feet yet")
         if flight.estopped:
             raise HopRefusedError("busy", "emergency stop: it does not launch")
-        self._aimed = flight.set_goal(x_m, y_m, self._imu_ns)
+        mission = self.mission
+        between = mission is not None and mission.index + 1 < len(mission.poses)
+        self._aimed = flight.set_goal(x_m, y_m, self._imu_ns, between)
         if flight.profile is not None:
             self._out.arc(flight.profile, self._imu_ns)
 
@@ -253,15 +263,18 @@ class FlightNode(GoalServerNode):
             self._aimed = None
             self._conclude(status)
             return
-        mission.started_ns = now_ns if mission.started_ns is None else mission.started_ns
+        if mission.started_ns is None:
+            self._begun_ns = now_ns
+        mission.started_ns = flight.clock.stamp(self._begun_ns)
         if mission.waits_since_ns is not None:
             self.aim()
         elif now_ns - self._feedback_ns >= FEEDBACK_PERIOD_NS:
             self._feedback_ns = now_ns
-            left = flight.time_left_s(now_ns)
+            stamp_ns = flight.clock.stamp(now_ns)
+            left = flight.time_left_s(stamp_ns)
             diverts = 0 if status is None else status.diverts
             progress = _Progress(left, 0.0, diverts)
-            feedback = mission.feedback(now_ns, self._out.T_map_base, progress)
+            feedback = mission.feedback(stamp_ns, self._out.T_map_base, progress)
             if feedback is not None and mission.handle is not None:
                 mission.handle.publish_feedback(feedback)
 

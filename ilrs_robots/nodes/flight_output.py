@@ -67,8 +67,14 @@ class FlightOutput:
         self._origin_m = flight.localization.state.position_m - self._here_m
 
     def motion(self, flight: HopFlight, now_ns: int) -> None:
-        """Odometry every control period, transforms and the pose less often."""
+        """Odometry every control period, transforms and the pose less often.
+
+        Args:
+            flight: that knows them.
+            now_ns: the flight's time; what is told is stamped by the clock as it is set.
+        """
         estimate = flight.localization.estimate()
+        estimate = replace(estimate, stamp_ns=flight.clock.stamp(estimate.stamp_ns))
         self.T_map_base = se3.make_transform(estimate.position_m, estimate.quat_wxyz)
         here = replace(estimate, position_m=estimate.position_m - self._origin_m)
         self._here_m = here.position_m
@@ -103,7 +109,7 @@ class FlightOutput:
         self._plan.publish(hop_convert.arc_message(profile, MAP_FRAME, now_ns))
 
     def maps(self, flight: HopFlight, now_ns: int) -> None:
-        """The landing map while somebody listens."""
+        """The landing map while somebody listens, at a time of the flight."""
         if now_ns - self._map_ns < MAP_PERIOD_NS or not self._map.get_subscription_count():
             return
         found = flight.view.layers()
@@ -111,4 +117,5 @@ class FlightOutput:
             return
         self._map_ns = now_ns
         layers, spec = found
-        self._map.publish(convert.grid_map_message(layers, spec, MAP_FRAME, now_ns))
+        stamp_ns = flight.clock.stamp(now_ns)
+        self._map.publish(convert.grid_map_message(layers, spec, MAP_FRAME, stamp_ns))

@@ -9,19 +9,19 @@ import numpy as np
 
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.hop_config import HopPlanConfig
+from ilrs_robots.core.planning.hop_stay import Stay
 from ilrs_robots.core.planning.hop_types import HopProfile
 from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.hop_flight_types import HopOutcome, HopStatus, Supplies
 from ilrs_robots.robots.hop_localization import NavigationHealth
+from ilrs_robots.robots.hop_stay import AFTER_S
 from ilrs_robots.robots.hopper_parts import HopperLimitsConfig, TankConfig
 from ilrs_robots.robots.model import HopperModel
 
 _AT_PLACE_M = 2.0
 """As near to its chosen place a landing is one there."""
-_AFTER_S = 60.0
-"""Settling, verifying and saying so, seconds."""
 
 
 def supplies_of(model: HopperModel, charge: float, box_k: float, stay_s: float) -> Supplies:
@@ -42,6 +42,7 @@ def supplies_of(model: HopperModel, charge: float, box_k: float, stay_s: float) 
 def refusal(
     profile: HopProfile, propellant_kg: float, plan: HopPlanConfig, tank: TankConfig,
     health: NavigationHealth, standing: bool, supplies: Supplies | None,
+    stay: Stay | None = None,
 ) -> str:  # fmt: skip
     """Why this hop is not launched now; empty where nothing speaks against it.
 
@@ -53,6 +54,7 @@ def refusal(
         health: of the navigation.
         standing: whether the vehicle is at rest.
         supplies: battery and heat; None where nobody counts them.
+        stay: after the landing, by its Sun; None counts on the dark.
     """
     if not standing:
         return "it does not stand still"
@@ -67,10 +69,11 @@ def refusal(
         )
     if supplies is None:
         return ""
-    flight_wh = supplies.load_w * (profile.duration_s + _AFTER_S) / 3600.0
-    if flight_wh + supplies.dark_wh > supplies.battery_wh:
+    flight_wh = supplies.load_w * (profile.duration_s + AFTER_S) / 3600.0
+    stay_wh = supplies.dark_wh if stay is None else stay.drawn_wh
+    if flight_wh + stay_wh > supplies.battery_wh:
         return (
-            f"battery: the flight takes {flight_wh:.1f} Wh, the dark {supplies.dark_wh:.0f} Wh, "
+            f"battery: the flight takes {flight_wh:.1f} Wh, the stay {stay_wh:.0f} Wh, "
             f"{supplies.battery_wh:.0f} Wh are held"
         )
     if not supplies.coldest_k <= supplies.temperature_k <= supplies.hottest_k:

@@ -14,12 +14,15 @@ import cv2
 import numpy as np
 
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
+from ilrs_robots.core.planning.hop_types import HopVehicle
 from ilrs_robots.core.planning.landing_choice import best_landing
 from ilrs_robots.core.planning.landing_config import LandingConfig
 from ilrs_robots.core.planning.landing_map import REASONS, LandingMap, landing_map
 from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.types import BoolArray, Float32Array, FloatArray, GridSpec
 from ilrs_robots.robots.hop_flight_types import HopFlightConfig, HopStatus
+from ilrs_robots.robots.hop_localization import HopLocalization
+from ilrs_robots.robots.hop_pilot import HopPilot
 from ilrs_robots.robots.hop_sensing import LandingView
 from ilrs_robots.robots.model import HopperModel
 
@@ -64,6 +67,30 @@ class Descent:
     height_m: float
     spare_mps: float
     lift_mps2: float
+
+
+def descent_of(
+    model: HopperModel, cfg: HopFlightConfig, vehicle: HopVehicle, pilot: HopPilot,
+    height_m: float, poses: HopLocalization,
+) -> Descent:  # fmt: skip
+    """How it comes down now.
+
+    Args:
+        model: the vehicle.
+        cfg: of the flight: how much of the reserve a divert may take.
+        vehicle: bounds of thrust.
+        pilot: knows what it weighs.
+        height_m: over the chosen place.
+        poses: where it is.
+    """
+    kept = cfg.plan.reserve_share * model.tank.propellant_kg
+    free_kg = min(cfg.divert_share * kept, pilot.propellant_kg)
+    mass = pilot.mass_kg
+    return Descent(
+        -float(poses.state.velocity_mps[2]), height_m,
+        vehicle.exhaust_mps * math.log(mass / (mass - free_kg)),
+        vehicle.max_thrust_n / mass - vehicle.gravity_mps2,
+    )  # fmt: skip
 
 
 def closed(

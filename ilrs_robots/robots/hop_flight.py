@@ -13,13 +13,13 @@ import numpy as np
 
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.planning.hop_profile import plan_hop
+from ilrs_robots.core.planning.hop_stay import Stay
 from ilrs_robots.core.planning.hop_types import HopProfile, HopRefusedError
 from ilrs_robots.core.planning.route_ground import KeepOut
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import (
     AltimeterSample,
     AttitudeSample,
-    Cloud,
     FloatArray,
     ImuSample,
     JointSample,
@@ -27,8 +27,9 @@ from ilrs_robots.core.types import (
     ThrusterCommand,
 )
 from ilrs_robots.robots.hop_checks import bad_goal, refusal, silent, verdict
+from ilrs_robots.robots.hop_clock import FlightClock, Sample
 from ilrs_robots.robots.hop_contact import ContactWatch
-from ilrs_robots.robots.hop_decision import Descent, LandingDecision
+from ilrs_robots.robots.hop_decision import LandingDecision, descent_of
 from ilrs_robots.robots.hop_flight_types import (
     FlightPhase,
     HopFlightConfig,
@@ -40,15 +41,13 @@ from ilrs_robots.robots.hop_guidance import HopGuidance
 from ilrs_robots.robots.hop_localization import HopLocalization
 from ilrs_robots.robots.hop_pilot import HopPilot
 from ilrs_robots.robots.hop_sensing import LandingView
+from ilrs_robots.robots.hop_stay import SiteStay, stay_after
 from ilrs_robots.robots.hop_vehicle import hop_vehicle_of
 from ilrs_robots.robots.model import HopperModel
-
-Sample = ImuSample | JointSample | AttitudeSample | AltimeterSample | TankSample | Cloud
 
 _LOOKS = (FlightPhase.BRAKE, FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.DESCENT)
 """Phases from which the landing place can be seen."""
 _TIED = (FlightPhase.CRUISE, FlightPhase.SENSE, FlightPhase.DESCENT)
-_TIED_SCANS = 3
 _LOOKS_M = 2.5
 """Height that the terminal law is told while it looks: above ``release_m``, so that it still goes
 to its place, and low enough to sink slowly."""
@@ -68,6 +67,8 @@ class HopFlight:
         place_sigma_m: of each coordinate of the start.
 
     Attributes:
+        clock: the time of everything that it holds. What it is told, and what it tells in
+            commands, is in the time of the stamps.
         localization: where it is.
         pilot: mass, attitude, allocation.
         view: the landing map and the altimeter.
@@ -76,6 +77,7 @@ class HopFlight:
         profile: the hop in hand.
         estopped: whether the emergency stop is latched.
         keep_outs: discs in map where nobody lands.
+        stays: light, battery and links of the site; None where nobody counts them.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class HopFlight:
     ) -> None:  # fmt: skip
         self.cfg = cfg if cfg is not None else HopFlightConfig()
         self._model, self._prior = model, prior
+        self.clock = FlightClock()
         self.localization = HopLocalization(model, start_pose, place_sigma_m)
         self.pilot = HopPilot(model, self.cfg.attitude)
         self.view = LandingView(model, name, self.cfg.map_size_m, self.cfg.map_cell_m)
@@ -96,12 +99,17 @@ class HopFlight:
         self.supplies: Supplies | None = None
         self.estopped = False
         self.keep_outs: tuple[KeepOut, ...] = ()
+        self.stays: SiteStay | None = None
+        self._stay: Stay | None = None
         self._cancelled = ""
         self._phase_ns = self._rest_ns = self._judged_ns = self._rocked_ns = 0
 
     # -- what it is told -----------------------------------------------------------------------
-    def feed(self, sample: Sample) -> None:
-        """Take one measurement, in the order of arrival."""
+    def feed(self, measured: Sample, steady_ns: int | None = None) -> None:
+        """Take one measurement, in the order of arrival; when it came by a clock nobody sets."""
+        sample = self.clock.restamped(measured, steady_ns)
+        if sample is None:
+            return
         if isinstance(sample, ImuSample):
             self.localization.on_imu(sample)
         elif isinstance(sample, AttitudeSample):
@@ -121,21 +129,21 @@ class HopFlight:
         return self.status is not None and self.status.phase in _LOOKS
 
     def _on_range(self, sample: AltimeterSample) -> None:
-        """The altimeter: ground below, and what ties the pose to the height of its own map.
+        """The altimeter: ground below, and what ties the pose to the height of its own map."""
+        self.view.on_range(sample, self.localization.state)
+        if self.status is not None and self.status.phase in _TIED:
+            self.view.tie(sample, self.localization)
 
-        Ground from orbit is off by metres, more than the inertial unit drifts in a hop, so before
-        there is a map the height is the inertial unit's alone.
-        """
-        view, status = self.view, self.status
-        view.on_range(sample, self.localization.state)
-        if status is not None and status.phase in _TIED and view.scans >= _TIED_SCANS:
-            self.localization.odometry.on_altimeter(
-                sample.stamp_ns, sample.range_m, sample.sigma_m, view.beam_from_m, view.beam,
-                view.ground,
-            )  # fmt: skip
-
-    def set_goal(self, x_m: float, y_m: float, now_ns: int) -> HopStatus:
+    def set_goal(
+        self, x_m: float, y_m: float, now_ns: int, way_station: bool = False
+    ) -> HopStatus:
         """Ask for a hop to a place in ``map``; it launches once it has stood long enough.
+
+        Args:
+            x_m: of the place.
+            y_m: likewise.
+            now_ns: stamp of the newest inertial sample.
+            way_station: whether another hop follows from there: it must be lit and linked.
 
         Raises:
             HopRefusedError: it is not flown; the message has the numbers.
@@ -153,14 +161,17 @@ class HopFlight:
             if code:
                 raise HopRefusedError(code, why)
             profile = self._plan(goal)
+            stay = stay_after(self.stays, profile, now_ns, self.supplies, self.cfg, way_station)
         except HopRefusedError as error:
             status.outcome, status.reason = HopOutcome.REFUSED, str(error)
             if not self.flying:
                 self.status = status
             raise
         self.status, self.profile, self._cancelled = status, profile, ""
-        status.chosen_m = goal.copy()
-        self._phase_ns = self._rocked_ns = now_ns
+        status.chosen_m, self._stay = goal.copy(), stay
+        if stay is not None:
+            status.notes.append(f"there: {stay.told}")
+        self._phase_ns = self._rocked_ns = self.clock.now(now_ns)
         return status
 
     def cancel(self, why: str = "cancelled") -> None:
@@ -188,6 +199,7 @@ class HopFlight:
         """Until touchdown by the plan; infinite without one."""
         if self.profile is None or self.status is None or self.status.outcome is not None:
             return math.inf
+        now_ns = self.clock.now(now_ns)
         if self.status.phase is FlightPhase.STANDING:
             waited_s = (now_ns - self._phase_ns) * 1e-9
             return self.profile.duration_s + max(self.cfg.stand_s - waited_s, 0.0)
@@ -196,6 +208,10 @@ class HopFlight:
     # -- what it does --------------------------------------------------------------------------
     def step(self, now_ns: int) -> ThrusterCommand | None:
         """One control period; None while the engines have nothing to do."""
+        thrust = self._step(self.clock.now(now_ns))
+        return None if thrust is None else ThrusterCommand(now_ns, thrust)
+
+    def _step(self, now_ns: int) -> FloatArray | None:
         self.view.fuse(self.localization)
         status = self.status
         landed = status is not None and status.phase is FlightPhase.SETTLE
@@ -216,10 +232,8 @@ class HopFlight:
         if status.phase in (FlightPhase.SENSE, FlightPhase.DESCENT):
             self._decide(status, now_ns)
         if status.phase is FlightPhase.DESCENT:
-            thrust = self._descend(status, now_ns)
-        else:
-            thrust = self._guidance.follow(status.phase, now_ns, state)
-        return ThrusterCommand(now_ns, thrust)
+            return self._descend(status, now_ns)
+        return self._guidance.follow(status.phase, now_ns, state)
 
     def _next_phase(self, status: HopStatus, now_ns: int) -> None:
         if status.phase is FlightPhase.RISE and self._cancelled:
@@ -254,7 +268,7 @@ class HopFlight:
             return
         reason = silent(self.pilot.heard, now_ns - self.view.below_ns) or refusal(
             self.profile, self.pilot.propellant_kg, self.cfg.plan, self._model.tank,
-            health, standing, self.supplies,
+            health, standing, self.supplies, self._stay,
         )  # fmt: skip
         if reason:
             self._end(status, HopOutcome.REFUSED, reason)
@@ -304,20 +318,14 @@ class HopFlight:
         if now_ns - self._judged_ns < self.cfg.judge_s * 1e9:
             return
         self._judged_ns = now_ns
-        state, mass = self.localization.state, self.pilot.mass_kg
-        kept = self.cfg.plan.reserve_share * self._model.tank.propellant_kg
-        free_kg = min(self.cfg.divert_share * kept, self.pilot.propellant_kg)
-        vehicle = self._vehicle
-        now = Descent(
-            -float(state.velocity_mps[2]), self._height_m(status.chosen_m),
-            vehicle.exhaust_mps * math.log(mass / (mass - free_kg)),
-            vehicle.max_thrust_n / mass - vehicle.gravity_mps2,
-        )  # fmt: skip
+        height = self._height_m(status.chosen_m)
+        now = descent_of(
+            self._model, self.cfg, self._vehicle, self.pilot, height, self.localization
+        )
         self.decision.look(status, self.view, now)
 
-    def _settle(self, status: HopStatus, now_ns: int) -> ThrusterCommand:
+    def _settle(self, status: HopStatus, now_ns: int) -> FloatArray:
         state = self.localization.state
-        off = ThrusterCommand(now_ns, np.zeros(len(self._model.thrusters)))
         still = float(np.abs(state.velocity_mps).max()) < 0.1
         still = still and float(np.abs(state.rate_rps).max()) < 0.03
         if not still:
@@ -326,7 +334,7 @@ class HopFlight:
         late = now_ns - self._phase_ns > self.cfg.settle_s * 1e9
         if rested or late:
             self._verify(status, rested)
-        return off
+        return np.zeros(len(self._model.thrusters))
 
     def _verify(self, status: HopStatus, rested: bool) -> None:
         """Say how it stands."""

@@ -14,6 +14,7 @@ from ilrs_robots.core.control.hop_attitude import AttitudeConfig
 from ilrs_robots.core.control.hop_steering import SteeringConfig
 from ilrs_robots.core.control.terminal_law import TerminalConfig
 from ilrs_robots.core.planning.hop_config import HopPlanConfig
+from ilrs_robots.core.planning.hop_stay import StayConfig
 from ilrs_robots.core.types import FloatArray
 
 
@@ -89,6 +90,7 @@ class HopFlightConfig:
     stand_s: float = param(
         4.0, doc="standing before a launch, to level the filter", unit="s", low=0.5, high=600.0
     )
+    stay: StayConfig = param(StayConfig(), doc="what a way-station must be like")
     stay_s: float = param(
         3600.0, doc="in the dark after a landing that the battery must carry", unit="s", low=0.0,
         high=1e6,

@@ -24,6 +24,7 @@ from ilrs_robots.core.types import (
     OdometryEstimate,
     TankSample,
 )
+from ilrs_robots.robots.hop_clock import FlightClock
 from ilrs_robots.robots.hop_contact import ContactWatch
 from ilrs_robots.robots.hop_flight_types import HopFlightConfig
 from ilrs_robots.robots.hop_pilot import HopPilot
@@ -62,18 +63,20 @@ class HopKeeper:
         self._beam_from_m = np.array(model.altimeter.position_m)
         self._state: FilterState | None = None
         self._none_n = np.zeros(len(model.thrusters))
+        self._clock = FlightClock()
         self._ground_m = math.nan
         self._yaw_rad = 0.0
         self.flying = self.landed = False
 
     def on_estimate(self, estimate: OdometryEstimate) -> None:
         """The flight computer's pose, as long as there is one."""
-        if self.flying:
+        at_ns = self._clock.of(estimate.stamp_ns)
+        if self.flying or at_ns is None:
             return
         R = rotation_matrix(estimate.quat_wxyz)
         self._yaw_rad = math.atan2(R[1, 0], R[0, 0])
         self._state = self._made(
-            estimate.stamp_ns, estimate.position_m, estimate.quat_wxyz,
+            at_ns, estimate.position_m, estimate.quat_wxyz,
             R @ estimate.linear_mps, estimate.angular_rps,
         )  # fmt: skip
 
@@ -121,12 +124,12 @@ class HopKeeper:
         return float(state.position_m[2] - self._ground_m)
 
     def _on_imu(self, sample: ImuSample) -> None:
-        state = self._state
-        if state is None or sample.stamp_ns <= state.stamp_ns:
+        state, at_ns = self._state, self._clock.on_imu(sample.stamp_ns)
+        if state is None or at_ns is None or at_ns <= state.stamp_ns:
             return
         rate = np.asarray(sample.angular_velocity_rps, dtype=np.float64)
         force = np.asarray(sample.specific_force_mps2, dtype=np.float64)
-        step = (sample.stamp_ns - state.stamp_ns) * 1e-9
+        step = (at_ns - state.stamp_ns) * 1e-9
         if not (np.isfinite(rate).all() and np.isfinite(force).all()):
             return
         step = min(step, _LONGEST_STEP_S)  # what was missed is lost, but it goes on from here
@@ -135,7 +138,7 @@ class HopKeeper:
         gained[2] -= self._g
         speed = state.velocity_mps + step * gained
         self._state = self._made(
-            sample.stamp_ns, state.position_m + 0.5 * step * (speed + state.velocity_mps),
+            at_ns, state.position_m + 0.5 * step * (speed + state.velocity_mps),
             quat_product(state.quat_wxyz, quat_exp(step * rate)), speed, rate,
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from ilrs_robots.robots.model import HopperModel
 from ilrs_robots.robots.settings import map_config_of, noises_of, own_boxes_of
 
 _MOST_WAITING = 4
+_TIED_SCANS = 3
 _GROUND_SHARE = 0.35
 _STEEPEST_BEAM = 0.85
 _LEAST_CELLS = 12
@@ -99,6 +100,18 @@ class LandingView:
         fresh = sample.stamp_ns - self.below_ns > 500_000_000 or math.isnan(self.below_m)
         self.below_m = hit if fresh else self.below_m + _GROUND_SHARE * (hit - self.below_m)
         self.below_ns = sample.stamp_ns
+
+    def tie(self, sample: AltimeterSample, poses: HopLocalization) -> None:
+        """Let the altimeter hold the pose to the height of the map.
+
+        Ground from orbit is off by metres, more than the inertial unit drifts in a hop, so before
+        there is a map the height is the inertial unit's alone.
+        """
+        if self.scans >= _TIED_SCANS:
+            poses.odometry.on_altimeter(
+                sample.stamp_ns, sample.range_m, sample.sigma_m, self.beam_from_m, self.beam,
+                self.ground,
+            )  # fmt: skip
 
     def on_scan(self, cloud: Cloud) -> None:
         """Queue a scan; ``fuse`` takes it when poses span it."""

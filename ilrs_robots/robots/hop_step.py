@@ -11,8 +11,9 @@ from ilrs_robots.core.constants import MOON_GRAVITY_MPS2
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import FloatArray, ImuSample, JointSample, ThrusterCommand
+from ilrs_robots.robots.hop_clock import Sample
 from ilrs_robots.robots.hop_contact import ContactWatch
-from ilrs_robots.robots.hop_flight import HopFlight, Sample
+from ilrs_robots.robots.hop_flight import HopFlight
 from ilrs_robots.robots.hop_flight_types import HopFlightConfig
 from ilrs_robots.robots.model import HopperModel
 
@@ -40,16 +41,19 @@ class HopStep:
         start_pose: (4, 4) T_map_base where the site says it stands, rigid.
         prior: the ground as known from orbit.
         cfg: parameters.
+        simulated: whether the stamps are a simulation's: where they are set back it has begun
+            anew. Otherwise the vehicle's clock was set, and nothing else has changed.
 
     Attributes:
         flight: the executive; None until it has begun.
-        restarts: how often the clock was set back.
+        restarts: how often a simulation began anew.
     """
 
     def __init__(
         self, model: HopperModel, name: str, start_pose: FloatArray, prior: Dem,
-        cfg: HopFlightConfig,
+        cfg: HopFlightConfig, simulated: bool = True,
     ) -> None:  # fmt: skip
+        self._simulated = simulated
         self._model, self._name, self._prior, self._cfg = model, name, prior, cfg
         self._site_pose = start_pose
         self._contact = ContactWatch(model, cfg)
@@ -57,23 +61,23 @@ class HopStep:
         self.flight: HopFlight | None = None
         self.restarts = 0
         self._imu_ns: int | None = None
-        self._control_ns = -(10**18)
         self.place_at(start_pose, START_SIGMA_M)
         self._moved_ns: int | None = None
 
     def place_at(self, pose: FloatArray, sigma_m: float) -> None:
         """Begin anew at (4, 4) a pose T_map_base, rigid; its place is known to a deviation, m."""
         self._pose, self._sigma_m = pose, sigma_m
+        self._control_ns = -(10**18)
         self.flight = None
 
-    def feed(self, sample: Sample) -> None:
-        """Take one measurement."""
+    def feed(self, sample: Sample, steady_ns: int | None = None) -> None:
+        """Take one measurement; when it came by a clock that nobody sets, where there is one."""
         if isinstance(sample, ImuSample):
             self._on_imu(sample)
         elif isinstance(sample, JointSample):
             self._contact.on_joints(sample)
         if self.flight is not None:
-            self.flight.feed(sample)
+            self.flight.feed(sample, steady_ns)
 
     def step(self, now_ns: int) -> tuple[bool, ThrusterCommand | None]:
         """Whether a control period is over at an inertial stamp, and the command if there is one.
@@ -81,9 +85,12 @@ class HopStep:
         Args:
             now_ns: stamp of the newest inertial sample.
         """
-        if self.flight is None or now_ns - self._control_ns < CONTROL_PERIOD_NS - JITTER_NS:
+        at_ns = None if self.flight is None else self.flight.clock.newest_ns
+        if self.flight is None or at_ns is None:
             return False, None
-        self._control_ns = now_ns
+        if at_ns - self._control_ns < CONTROL_PERIOD_NS - JITTER_NS:
+            return False, None
+        self._control_ns = at_ns
         return True, self.flight.step(now_ns)
 
     # -- what outlives a process ---------------------------------------------------------------
@@ -93,7 +100,7 @@ class HopStep:
         state = self.flight.localization.state
         sigma = float(np.sqrt(np.trace(state.covariance[:2, :2])))
         return {
-            "stamp_ns": state.stamp_ns,
+            "stamp_ns": self.flight.clock.stamp(state.stamp_ns),
             "place_m": [float(v) for v in state.position_m],
             "yaw_rad": se3.yaw_of(state.quat_wxyz),
             "sigma_m": sigma,
@@ -122,9 +129,10 @@ class HopStep:
     def _on_imu(self, sample: ImuSample) -> None:
         before, self._imu_ns = self._imu_ns, sample.stamp_ns
         if before is not None and sample.stamp_ns < before - SET_BACK_NS:
-            self.restarts += 1
-            self._control_ns, self._moved_ns = -(10**18), None
-            self.place_at(self._site_pose, START_SIGMA_M)
+            self._moved_ns = None
+            if self._simulated:
+                self.restarts += 1
+                self.place_at(self._site_pose, START_SIGMA_M)
         if self.flight is None:
             self._look(sample)
 

@@ -10,7 +10,8 @@ import numpy as np
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import OdometryEstimate
-from ilrs_robots.robots.hop_flight import HopFlight, Sample
+from ilrs_robots.robots.hop_clock import Sample
+from ilrs_robots.robots.hop_flight import HopFlight
 from ilrs_robots.robots.hop_flight_types import FlightPhase, HopFlightConfig, HopStatus
 from ilrs_robots.robots.model import RobotModel, require_hopper
 from ilrs_robots.sim.config import SimConfig
@@ -100,7 +101,7 @@ class HopLockstep:
             if self.alter is not None and sample is not None:
                 sample = self.alter(event.topic, sample)
             if sample is not None:
-                self.flight.feed(sample)
+                self.flight.feed(sample, self.world.time_ns)
         command = self.flight.step(self.world.time_ns)
         if command is not None and not self.mute:
             self.world.thrust(self.robot, command, self.flight.localization.estimate())

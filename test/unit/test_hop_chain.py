@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from ilrs_robots.core.planning.hop_chain import HopChainPlanner, HopPlaces
+from ilrs_robots.core.planning.hop_chain import HopChainPlanner
 from ilrs_robots.core.planning.hop_config import HopPlanConfig
 from ilrs_robots.core.planning.hop_profile import plan_hop
 from ilrs_robots.core.planning.hop_types import HopRefusedError, HopVehicle
+from ilrs_robots.core.planning.hop_ways import HopPlaces
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import GridSpec
 

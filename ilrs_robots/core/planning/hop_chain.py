@@ -4,19 +4,21 @@ Dijkstra's search with propellant as the cost. Hops are planned exactly, but onl
 search would take: until then a hop counts with the least impulses that any hop between its ends
 needs. A vehicle with more propellant left can do whatever one with less can, so the cheapest way
 to a place is enough.
+
+Light and links are asked for at the time at which the cheapest way comes by: a place that is dark
+then is no way-station, though a dearer or later way might find it lit.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from ilrs_robots.core.errors import PlanningError
 from ilrs_robots.core.planning.hop_config import HopPlanConfig
 from ilrs_robots.core.planning.hop_profile import impulsive_mps, plan_hop
+from ilrs_robots.core.planning.hop_stay import DARK, StayModel
 from ilrs_robots.core.planning.hop_types import (
     HopChain,
     HopProfile,
@@ -24,62 +26,9 @@ from ilrs_robots.core.planning.hop_types import (
     HopStop,
     HopVehicle,
 )
+from ilrs_robots.core.planning.hop_ways import Departure, HopPlaces, HopWay
 from ilrs_robots.core.terrain.dem import Dem
-from ilrs_robots.core.types import BoolArray, FloatArray, IntArray
-
-
-@dataclass(frozen=True)
-class HopPlaces:
-    """Candidate landing places; the start and the goal are among them.
-
-    Attributes:
-        position_m: (P, 3) base_link in map, m.
-        open: (P,) whether the vehicle may land there at all: slope, hazards, keep-outs.
-        stop: (P,) whether it may wait there for its next hop: light, link. The start and the goal
-            need not be such places.
-        haven: (P,) where a way back may end.
-    """
-
-    position_m: FloatArray
-    open: BoolArray
-    stop: BoolArray
-    haven: BoolArray
-
-    def __post_init__(self) -> None:
-        """Check shapes.
-
-        Raises:
-            PlanningError: with the shapes.
-        """
-        count = len(self.position_m)
-        shapes = [self.position_m.shape, self.open.shape, self.stop.shape, self.haven.shape]
-        if shapes != [(count, 3), (count,), (count,), (count,)]:
-            raise PlanningError(f"hop places {shapes}: must be (P, 3) and three of (P,)")
-
-
-@dataclass(frozen=True)
-class _Way:
-    """What a search found: the mass at each place, and the hop that led there."""
-
-    mass_kg: FloatArray
-    before: IntArray
-    hop: dict[int, HopProfile]
-    refused: HopRefusedError | None
-
-    def hops(self, place: int) -> list[HopProfile]:
-        """Hops from the search's start to a place."""
-        found: list[HopProfile] = []
-        while self.before[place] >= 0:
-            found.append(self.hop[place])
-            place = int(self.before[place])
-        return found[::-1]
-
-    def places(self, place: int) -> list[int]:
-        """Places from the search's start to a place."""
-        found = [place]
-        while self.before[found[-1]] >= 0:
-            found.append(int(self.before[found[-1]]))
-        return found[::-1]
+from ilrs_robots.core.types import BoolArray
 
 
 class HopChainPlanner:
@@ -88,6 +37,7 @@ class HopChainPlanner:
     def __init__(
         self, places: HopPlaces, vehicle: HopVehicle, tank_kg: float,
         settings: HopPlanConfig | None = None, dem: Dem | None = None,
+        stays: StayModel | None = None,
     ) -> None:  # fmt: skip
         """Take what does not change.
 
@@ -97,15 +47,17 @@ class HopChainPlanner:
             tank_kg: propellant of a full tank, of which the reserve is a share.
             settings: margins and reserve.
             dem: ground to keep clear of.
+            stays: light, battery and links of places; None where nobody counts them.
         """
-        self.places, self.vehicle, self.dem = places, vehicle, dem
+        self.places, self.vehicle, self.dem, self.stays = places, vehicle, dem, stays
         self.settings = settings or HopPlanConfig()
         self.reserve_kg = self.settings.reserve_share * tank_kg
         self._closed: dict[tuple[int, int], HopRefusedError] = {}
 
     def plan(
-        self, start: int, goal: int, propellant_kg: float, *, one_way: bool = False
-    ) -> HopChain:
+        self, start: int, goal: int, propellant_kg: float, *, one_way: bool = False,
+        depart: Departure | None = None,
+    ) -> HopChain:  # fmt: skip
         """The chain to a goal that leaves most propellant, and a way back from there.
 
         Args:
@@ -113,10 +65,12 @@ class HopChainPlanner:
             goal: number of the place to reach.
             propellant_kg: on board.
             one_way: whether the plan is declared to need no way back; the reserve is kept anyway.
+            depart: when it begins, and with what in its battery; used where stays are counted.
 
         Raises:
             HopRefusedError: ``no_place``, ``clearance``, ``propellant`` or ``reserve`` with the
-                propellant needed and held, and the number of the hop.
+                propellant needed and held, and the number of the hop; ``dark`` or ``no_link``
+                with light, energy and links of the place where it may not stand.
         """
         for name, place in (("start", start), ("goal", goal)):
             if not 0 <= place < len(self.places.open):
@@ -125,15 +79,17 @@ class HopChainPlanner:
             x, y, _ = self.places.position_m[goal]
             raise HopRefusedError("no_place", f"goal at x {x:.0f} m, y {y:.0f} m: closed ground")
         mass = self.vehicle.dry_kg + propellant_kg
-        out = self._search(start, mass, {goal})
+        begin = self._begin(depart or Departure())
+        out = self._search(start, mass, {goal}, begin)
         if not math.isfinite(out.mass_kg[goal]):
-            raise self._why(out, start, goal, propellant_kg)
+            raise self._why(out, start, goal, propellant_kg, begin)
+        after = self._at_goal(out, goal, (depart or Departure()).goal_stay_s)
         stops = tuple(
             HopStop(p, self.places.position_m[p], float(out.mass_kg[p])) for p in out.places(goal)
         )
         hops = tuple(out.hops(goal))
         left = float(out.mass_kg[goal]) - self.vehicle.dry_kg
-        back = () if one_way else self._back(goal, float(out.mass_kg[goal]), len(hops))
+        back = () if one_way else self._back(goal, float(out.mass_kg[goal]), len(hops), after)
         back_kg = self._spent(back)
         if left - back_kg < self.reserve_kg:
             needed = propellant_kg - left + back_kg + self.reserve_kg
@@ -145,7 +101,30 @@ class HopChainPlanner:
                 f"{propellant_kg:.2f} kg held",
                 needed, propellant_kg, len(hops) + len(back),
             )  # fmt: skip
-        return HopChain(stops, hops, propellant_kg - left, left, back, back_kg, self.reserve_kg)
+        stays = tuple(out.stay[s.place] for s in stops if s.place in out.stay)
+        return HopChain(
+            stops, hops, propellant_kg - left, left, back, back_kg, self.reserve_kg, stays
+        )
+
+    def _begin(self, depart: Departure) -> tuple[float, float]:
+        """Site time and battery at the first launch."""
+        full = math.inf if self.stays is None else self.stays.full_wh()
+        return depart.time_s, full if depart.battery_wh is None else min(depart.battery_wh, full)
+
+    def _at_goal(self, out: HopWay, goal: int, stay_s: float) -> tuple[float, float]:
+        """When and with what it leaves the goal.
+
+        Raises:
+            HopRefusedError: its battery does not last.
+        """
+        at, held = out.lands[goal]
+        if self.stays is None:
+            return at, held
+        stay = self.stays.stand(self.places.position_m[goal], at, held, stay_s, False)
+        if stay.code:
+            raise HopRefusedError(stay.code, f"goal: {stay.why}", hop=len(out.hops(goal)))
+        out.stay[goal] = stay
+        return at + stay_s, stay.end_wh
 
     def _spent(self, hops: tuple[HopProfile, ...]) -> float:
         return float(sum(self._burnt(hop) for hop in hops))
@@ -154,25 +133,23 @@ class HopChainPlanner:
         """Propellant of a hop with its share for errors and diverts."""
         return (1.0 + self.settings.dispersion_share) * hop.propellant_kg
 
-    def _back(self, goal: int, mass: float, done: int) -> tuple[HopProfile, ...]:
+    def _back(
+        self, goal: int, mass: float, done: int, begin: tuple[float, float]
+    ) -> tuple[HopProfile, ...]:
         havens = {int(p) for p in np.flatnonzero(self.places.haven & self.places.open)}
         if goal in havens:
             return ()
-        way = self._search(goal, mass, havens)
+        way = self._search(goal, mass, havens, begin)
         reached = [p for p in havens if math.isfinite(way.mass_kg[p])]
         if not reached:
             # What would it take? The same search with a tank that never empties.
-            free = self._search(goal, mass, havens, unlimited=True)
+            free = self._search(goal, mass, havens, begin, unlimited=True)
             ends = [p for p in havens if math.isfinite(free.mass_kg[p])]
             held = mass - self.vehicle.dry_kg
             if not ends:
-                refused = free.refused
-                raise HopRefusedError(
-                    "no_place" if refused is None else refused.reason,
-                    "no way back from the goal to any haven"
-                    + ("" if refused is None else f": {refused}"),
-                    held_kg=held, hop=done + 1,
-                )  # fmt: skip
+                code, said = free.why()
+                text = f"no way back from the goal to any haven{said}"
+                raise HopRefusedError(code, text, held_kg=held, hop=done + 1)
             needed = mass - max(float(free.mass_kg[p]) for p in ends)
             raise HopRefusedError(
                 "reserve",
@@ -183,13 +160,14 @@ class HopChainPlanner:
         return tuple(way.hops(best))
 
     def _search(
-        self, start: int, mass_kg: float, goals: set[int], unlimited: bool = False
-    ) -> _Way:
+        self, start: int, mass_kg: float, goals: set[int], begin: tuple[float, float],
+        unlimited: bool = False,
+    ) -> HopWay:  # fmt: skip
         """Most mass at places, until the first goal is settled."""
         places, count = self.places, len(self.places.open)
-        found = _Way(np.full(count, -np.inf), np.full(count, -1), {}, None)
-        mass, refused = found.mass_kg, None
-        mass[start] = mass_kg
+        found = HopWay(np.full(count, -np.inf), np.full(count, -1))
+        mass = found.mass_kg
+        mass[start], found.lands[start], found.leaves[start] = mass_kg, begin, begin
         empty = 1.0 if unlimited else self.vehicle.dry_kg
         done = np.zeros(count, dtype=np.bool_)
         queue: list[tuple[float, int, int, HopProfile | None]] = [(-mass_kg, start, -1, None)]
@@ -200,8 +178,10 @@ class HopChainPlanner:
             if origin >= 0 and hop is None:
                 try:
                     hop = self._hop(origin, place, float(mass[origin]), unlimited)
+                    self._in_flight(found, origin, hop)
                 except HopRefusedError as refusal:
-                    refused = refused or refusal
+                    if found.refused is None or refusal.reason == DARK != found.refused.reason:
+                        found.refused = refusal
                     continue
                 left = float(mass[origin]) - self._burnt(hop)
                 if left >= empty:
@@ -210,13 +190,44 @@ class HopChainPlanner:
             done[place], mass[place] = True, -key
             if hop is not None:
                 found.before[place], found.hop[place] = origin, hop
+                found.lands[place] = self._in_flight(found, origin, hop)
             if place in goals and place != start:
                 break
-            if place != start and not places.stop[place]:
+            if place != start and not (places.stop[place] and self._stands(found, place)):
                 continue
             self._push(queue, place, -key, done, empty)
         mass[~done] = -np.inf
-        return _Way(mass, found.before, found.hop, refused)
+        return found
+
+    def _in_flight(self, way: HopWay, origin: int, hop: HopProfile) -> tuple[float, float]:
+        """Site time and battery after a hop from a place that it may leave.
+
+        Raises:
+            HopRefusedError: the battery does not last.
+        """
+        at, held = way.leaves[origin]
+        taken = 0.0 if self.stays is None else self.stays.flight_wh(hop.duration_s)
+        if taken > held:
+            x, y, _ = self.places.position_m[origin]
+            raise HopRefusedError(
+                DARK, f"battery: the hop from ({x:.0f}, {y:.0f}) m takes {taken:.1f} Wh, "
+                f"{held:.1f} Wh are held",
+            )  # fmt: skip
+        return at + hop.duration_s, held - taken
+
+    def _stands(self, way: HopWay, place: int) -> bool:
+        """Whether it may wait at a place for its next hop, at the time of its landing there."""
+        at, held = way.lands[place]
+        way.leaves[place] = at, held
+        if self.stays is None:
+            return True
+        wait_s = self.stays.cfg.station_s
+        stay = self.stays.stand(self.places.position_m[place], at, held, wait_s, True)
+        if stay.code:
+            way.left_out.append(stay)
+            return False
+        way.stay[place], way.leaves[place] = stay, (at + wait_s, stay.end_wh)
+        return True
 
     def _push(
         self, queue: list[tuple[float, int, int, HopProfile | None]], place: int, mass: float,
@@ -248,18 +259,17 @@ class HopChainPlanner:
                 self._closed[origin, place] = refusal
             raise
 
-    def _why(self, out: _Way, start: int, goal: int, held_kg: float) -> HopRefusedError:
+    def _why(
+        self, out: HopWay, start: int, goal: int, held_kg: float, begin: tuple[float, float]
+    ) -> HopRefusedError:
         """Why a goal is not reached: what an endless tank would have to hold, or the ground."""
         mass = self.vehicle.dry_kg + held_kg
-        free = self._search(start, mass, {goal}, unlimited=True)
+        free = self._search(start, mass, {goal}, begin, unlimited=True)
         if not math.isfinite(free.mass_kg[goal]):
-            refused = free.refused or out.refused
-            reason = "no_place" if refused is None else refused.reason
-            return HopRefusedError(
-                reason,
-                "no chain of hops reaches the goal" + ("" if refused is None else f": {refused}"),
-                held_kg=held_kg,
-            )
+            free.refused = free.refused or out.refused
+            code, said = free.why()
+            text = f"no chain of hops reaches the goal{said}"
+            return HopRefusedError(code, text, held_kg=held_kg)
         hops = free.hops(goal)
         spent, number = 0.0, len(hops)
         for n, hop in enumerate(hops, start=1):

@@ -12,6 +12,7 @@ from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.constants import MOON_GRAVITY_MPS2, STANDARD_GRAVITY_MPS2
 from ilrs_robots.core.errors import ConfigError, PlanningError
+from ilrs_robots.core.planning.hop_stay import Stay
 from ilrs_robots.core.types import FloatArray
 
 
@@ -166,7 +167,8 @@ class HopRefusedError(PlanningError):
 
     Attributes:
         reason: ``propellant``, ``reserve``, ``clearance``, ``unknown_ground``, ``thrust``,
-            ``no_place``, ``out_of_reach``, ``steep``, ``keep_out`` or ``busy``.
+            ``no_place``, ``out_of_reach``, ``steep``, ``keep_out``, ``dark``, ``no_link`` or
+            ``busy``.
         needed_kg: propellant needed, NaN where that is not the reason.
         held_kg: propellant on board, NaN likewise.
         hop: number of the hop in a chain, from 1; 0 outside of a chain.
@@ -210,6 +212,8 @@ class HopChain:
         back: hops back to a haven, empty for a one-way plan.
         back_kg: propellant of those.
         reserve_kg: kept besides.
+        stays: light, battery and links at each way-station and at the goal, where they are
+            counted.
     """
 
     stops: tuple[HopStop, ...]
@@ -219,3 +223,4 @@ class HopChain:
     back: tuple[HopProfile, ...] = field(default=())
     back_kg: float = 0.0
     reserve_kg: float = 0.0
+    stays: tuple[Stay, ...] = field(default=())

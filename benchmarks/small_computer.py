@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
+import ilrs_robots
 from ilrs_robots.cli.child import command_line
 from ilrs_robots.cli.domain import own_domain
 from ilrs_robots.nodes import qos
@@ -137,6 +140,9 @@ def run(quick: bool = False) -> dict[str, Any]:
     """
     cores = sorted(os.sched_getaffinity(0))
     span_s = 12.0 if quick else 60.0
+    # an installed package has its byte code; without it each start compiles three hundred files
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(Path(ilrs_robots.__file__).parent, quiet=1)
     with own_domain(os.environ) as domain:
         env = {**os.environ, **dds_environment(os.environ), "ROS_DOMAIN_ID": str(domain)}
         os.environ.update(env)

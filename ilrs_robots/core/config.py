@@ -11,12 +11,14 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.yaml_loader import OnceLoader
 from ilrs_robots.core.yaml_source import Source
 
 T = TypeVar("T")
@@ -120,9 +122,16 @@ class Leaf:
     spec: ParamSpec
 
 
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """Types of a dataclass's fields; evaluating the annotations is most of reading a file."""
+    return get_type_hints(cls)
+
+
 def leaves(instance: Any) -> Iterator[Leaf]:
     """The scalar parameters of a dataclass, those of nested dataclasses included, in order."""
-    hints = get_type_hints(type(instance))
+    kind: Any = type(instance)
+    hints = _hints(kind)
     for item in fields(instance):
         value, spec = getattr(instance, item.name), spec_of(item)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -201,7 +210,8 @@ def _build(cls: type[T], mapping: Any, where: str, key: str) -> T:
             "known keys are "
             f"{', '.join(sorted(known))}"
         )
-    hints = get_type_hints(cls)
+    kind: Any = cls
+    hints = _hints(kind)
     values: dict[str, Any] = {}
     for name, item in known.items():
         if name in mapping:
@@ -258,19 +268,6 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, where: str, key: str) -> t
     return tuple(_convert(a, v, where, f"{key}[{i}]") for i, (a, v) in enumerate(pairs))
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, which refuses a key that stands twice."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[str, int] = {}
-        for key, _value in node.value if isinstance(node, yaml.MappingNode) else ():
-            name, line = str(key.value), key.start_mark.line + 1
-            if key.tag != "tag:yaml.org,2002:merge" and name in seen:
-                raise ConfigError(f"key {name!r} stands twice, in lines {seen[name]} and {line}")
-            seen[name] = line
-        return super().construct_mapping(node, deep)
-
-
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping with the safe loader.
 
@@ -284,7 +281,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not text in UTF-8 ({error})") from error
     try:
-        loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+        loaded = yaml.load(text, Loader=OnceLoader)  # noqa: S506 - a safe loader
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -39,6 +39,10 @@ class TerrainError(IlrsError):
     """Terrain data cannot be read or does not cover what was asked."""
 
 
+class StorageError(TerrainError):
+    """The disk does not take a file; what it was to replace is as it was."""
+
+
 class PlanningError(IlrsError):
     """No plan can be made; the message says why in one sentence."""
 

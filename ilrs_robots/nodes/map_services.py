@@ -15,7 +15,7 @@ from grid_map_msgs.srv import ProcessFile
 from rclpy.task import Future
 from std_srvs.srv import Empty
 
-from ilrs_robots.core.errors import IlrsError, TerrainError
+from ilrs_robots.core.errors import IlrsError, StorageError, TerrainError
 from ilrs_robots.core.io import map_files
 from ilrs_robots.core.io.map_files import SavedMap
 from ilrs_robots.core.mapping.layers import LAYERS
@@ -45,6 +45,10 @@ class MapServices:
         topics: GridMap topics, whose layers are exported.
         anchor: gives T_map_odom, or None where nobody knows it.
         changed: called when the map became another one.
+
+    Attributes:
+        trouble: why the last save failed on the disk; empty after one that did not.
+        failed: saves that the disk refused.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class MapServices:
         anchor: Callable[[], FloatArray | None],
         changed: Callable[[], None],
     ) -> None:
+        self.trouble, self.failed = "", 0
         self._node, self._step, self._view = node, step, view
         self._anchor, self._changed = anchor, changed
         self._layers = {topic.name: topic.layers for topic in topics}
@@ -84,9 +89,13 @@ class MapServices:
             copy = self._copy(names)
             await self._apart(lambda: self._write(path, copy, names))
         except IlrsError as error:
+            if isinstance(error, StorageError):
+                self.trouble = f"the map is not saved: {error}"
+                self.failed += 1
             self._node.get_logger().error(f"map not saved: {error}")
             response.success = False
             return response
+        self.trouble = ""
         self._node.get_logger().info(f"map saved to {path}")
         response.success = True
         return response

@@ -155,6 +155,8 @@ class Tunables:
 
     def _changed(self, prefix: str, group: _Group, parameters: Sequence[Parameter]) -> Any:
         """The group's dataclass with the new values; itself when none of them is its own."""
+        if not any(parameter.name.startswith(f"{prefix}.") for parameter in parameters):
+            return group.config
         known = {f"{prefix}.{leaf.name}": leaf for leaf in config.leaves(group.config)}
         own: dict[str, Any] = {}
         for parameter in parameters:

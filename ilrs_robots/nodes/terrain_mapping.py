@@ -81,8 +81,9 @@ class TerrainMappingNode(ManagedNode):
             prior, _ = map_store.site_ground(self.site_name, self.seed)
         view = MapView(self._step, prior, PriorConfig().error_m)
         self._output = MapOutput(self, self._step, view, topics, self._anchor)
-        services = MapServices(self, self._step, view, topics, self._anchor, self._output.changed)
-        self._owned.append((lambda made: made.close(), services))
+        made = MapServices(self, self._step, view, topics, self._anchor, self._output.changed)
+        self._map_services = made
+        self._owned.append((lambda made: made.close(), made))
 
     def _others(self, stamp_ns: int) -> FloatArray:
         """Circles in odom, (N, 3) metres, in which a scan of this stamp shows other vehicles."""
@@ -142,6 +143,8 @@ class TerrainMappingNode(ManagedNode):
             return WARN, f"the last scan in the map is {age_s:.1f} s old{why}", values
         if step.frozen:
             return WARN, f"{', '.join(step.frozen)} repeats one scan for ever", values
+        if self._map_services.trouble:
+            return WARN, self._map_services.trouble, values
         return OK, "mapping", values
 
     def _counts(self) -> dict[str, object]:
@@ -155,6 +158,7 @@ class TerrainMappingNode(ManagedNode):
         values |= {f"tf_{reason}": n for reason, n in self._listener.failures.items()}
         values["time_resets"] = step.resets
         values["pose_jumps"] = step.jumps
+        values["saves_failed"] = self._map_services.failed
         return values
 
     def _receiver(self, topic: str) -> Any:

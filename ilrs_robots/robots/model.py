@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Final, TypeVar
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
 from ilrs_robots.core.environment.surface_network import CommsConfig
 from ilrs_robots.core.errors import ConfigError
+from ilrs_robots.core.memo import file_state
 from ilrs_robots.core.paths import config_file, shown
 from ilrs_robots.core.planning.route_config import RouteConfig
 from ilrs_robots.robots.hopper_parts import (
@@ -183,6 +187,12 @@ def load_robot(name: str) -> RobotModel:
         ConfigError: with file, key, value, limit and unit.
     """
     path = config_file("robots", name)
+    return _model_of(path, file_state(path))
+
+
+@lru_cache(maxsize=8)
+def _model_of(path: Path, _state: tuple[Hashable, ...]) -> RobotModel:
+    """A process asks for each vehicle of its site several times; what a file says stays."""
     mapping, where = config.load_yaml(path), shown(path)
     if "type" not in mapping:
         raise ConfigError(f"{where}: key 'type' is missing")

@@ -14,6 +14,7 @@ from ilrs_robots.core.config import param
 from ilrs_robots.core.errors import ConfigError, TerrainError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.io.dem_files import read_geotiff, require_complete
+from ilrs_robots.core.memo import LastHeld, file_state
 from ilrs_robots.core.paths import beside, config_file, shown
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.prior import orbital_prior
@@ -192,9 +193,15 @@ def initial_pose(placement: RobotPlacement, ground: Dem) -> FloatArray:
     return se3.from_rpy(position, (0.0, 0.0, placement.yaw_rad))
 
 
-def _read(name: str) -> tuple[SiteConfig, Path]:
+_PRIORS: LastHeld[Dem] = LastHeld()
+
+
+def _read(name: str, seed: int | None = None) -> tuple[SiteConfig, Path]:
     path = config_file("sites", name)
-    return config.from_mapping(SiteConfig, config.load_yaml(path), shown(path)), path
+    site = config.from_mapping(SiteConfig, config.load_yaml(path), shown(path))
+    if seed is not None:
+        site = replace(site, terrain=replace(site.terrain, seed=seed))
+    return site, path
 
 
 def _parse_utc(text: str) -> dt.datetime:
@@ -218,14 +225,13 @@ def load_site(name: str, *, seed: int | None = None) -> tuple[SiteConfig, SiteTe
         ConfigError: the file is wrong; names file, key, value, limit and unit.
         TerrainError: the terrain cannot be read or built.
     """
-    site, path = _read(name)
-    if seed is not None:
-        site = replace(site, terrain=replace(site.terrain, seed=seed))
-    return _with_terrain(site, path)
+    return _with_terrain(*_read(name, seed))
 
 
 def load_prior(name: str, *, seed: int | None = None) -> tuple[SiteConfig, Dem]:
     """Read a site for a robot: what is known from orbit, never the true ground.
+
+    The parts of a process share it.
 
     Args:
         name: a name from ``config/sites`` or the path of a site file.
@@ -235,8 +241,12 @@ def load_prior(name: str, *, seed: int | None = None) -> tuple[SiteConfig, Dem]:
         ConfigError: the file is wrong; names file, key, value, limit and unit.
         TerrainError: the terrain cannot be read or built.
     """
-    site, terrain = load_site(name, seed=seed)
-    return site, terrain.prior
+    site, path = _read(name, seed)
+    if site.terrain.kind == "demo":  # its ground depends on its robots, and they on its ground
+        site, terrain = _with_terrain(site, path)
+        return site, terrain.prior
+    key = *file_state(path, path.parent / site.terrain.geotiff), seed
+    return site, _PRIORS.get(key, lambda: _with_terrain(site, path)[1].prior)
 
 
 def _with_terrain(site: SiteConfig, path: Path) -> tuple[SiteConfig, SiteTerrain]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from yaml.constructor import FullConstructor, SafeConstructor, UnsafeConstructor
 
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.core.paths import beside
@@ -65,7 +66,7 @@ def faults(path: Path) -> Iterator[str]:
             yield f"{name}:{node.lineno}: {called} with a shell"
         if given.get("allow_pickle", "False") != "False":
             yield f"{name}:{node.lineno}: {called} unpickles"
-        if called == "yaml.load" and given.get("Loader") != "_Loader":
+        if called == "yaml.load" and given.get("Loader") != "OnceLoader":
             yield f"{name}:{node.lineno}: yaml.load"
         fixed = bool(node.args) and isinstance(node.args[0], ast.Constant)
         if called.endswith("import_module") and not fixed and name not in IMPORTS_BY_NAME:
@@ -94,8 +95,9 @@ def test_what_would_do_so_is_seen(
 
 
 def test_the_one_yaml_loader_is_a_safe_one() -> None:
-    loader = importlib.import_module("ilrs_robots.core.config")._Loader
-    assert issubclass(loader, yaml.SafeLoader)
+    loader = importlib.import_module("ilrs_robots.core.yaml_loader").OnceLoader
+    assert issubclass(loader, SafeConstructor)
+    assert not issubclass(loader, FullConstructor | UnsafeConstructor)
     with pytest.raises(yaml.YAMLError):
         yaml.load("!!python/object/apply:os.getpid []", Loader=loader)  # noqa: S506 - as said
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 from borrow import borrowed
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -12,7 +14,9 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from ilrs_robots.core.io.map_files import load_map
+from ilrs_robots.core.errors import StorageError
+from ilrs_robots.core.io.map_files import SavedMap, export_geotiff, load_map, save_map
+from ilrs_robots.core.types import GridSpec
 from ilrs_robots.nodes import qos
 from ilrs_robots.nodes.command_gate import NOT_KEPT, CommandGateNode
 from ilrs_robots.nodes.kept_state import KeptState
@@ -66,6 +70,22 @@ def test_an_emergency_stop_outlives_the_gate_on_a_full_disk(graph: Any, small_di
     assert third._gate.estop
 
 
+def test_a_refused_map_says_what_it_needs_what_is_free_and_leaves_nothing(
+    small_disk: Any,
+) -> None:
+    shape = (400, 400)
+    height = np.zeros(shape, np.float32)
+    spec = GridSpec(0.0, 0.0, 0.1, *shape)
+    saved = SavedMap({"elevation": height}, spec, {"elevation": height}, np.eye(4), 1)
+    small_disk.fill()
+    for name, write in (("a.npz", save_map), ("a.tif", export_geotiff)):
+        with pytest.raises(StorageError) as caught:
+            write(small_disk.folder / name, saved)
+        words = rf"{name}: .*No space left on device: it needs \d+\.\d\d MB, 0\.00 MB are free in"
+        assert re.search(words, str(caught.value))
+    assert [p.name for p in small_disk.folder.iterdir()] == ["ballast"]
+
+
 @pytest.mark.soak
 def test_a_map_that_cannot_be_saved_is_refused_and_the_old_file_and_the_map_stay(
     graph: Any, small_disk: Any
@@ -79,12 +99,18 @@ def test_a_map_that_cannot_be_saved_is_refused_and_the_old_file_and_the_map_stay
     before = {name: array.tobytes() for name, array in rig.step.map.to_arrays().items()}
     assert not rig.file("save", "site.npz")
     assert not rig.file("save", "site.tif")
+    level, message, values = rig.mapper.health()
+    assert level == DiagnosticStatus.WARN
+    assert "not saved" in message
+    assert "0.00 MB are free" in message
+    assert values["saves_failed"] == 2
     assert {name: array.tobytes() for name, array in rig.step.map.to_arrays().items()} == before
     assert load_map(small_disk.folder / "site.npz").stamp_ns == saved
     assert sorted(p.name for p in small_disk.folder.iterdir()) == ["ballast", "site.npz"]
     rig.scan()
     small_disk.free()
     assert rig.file("save", "site.npz")
+    assert "not saved" not in rig.mapper.health()[1]
     assert load_map(small_disk.folder / "site.npz").stamp_ns == rig.step.last_stamp_ns
 
 

@@ -107,6 +107,8 @@ def test_leaves_are_the_scalars_with_their_path_and_can_be_replaced() -> None:
         ("a: 1\na: 1\n", "key 'a' stands twice, in lines 1 and 2"),
         ("a: [1, 2\n", "not valid YAML"),
         ("a: &x {b: *x}\n? [1, 2]\n: 3\n", "not valid YAML"),
+        ("- " * 100_000, "not valid YAML"),
+        ("a: " + "[" * 100_000, "not valid YAML"),
         ("- 1\n", "expected keys and values at the top"),
         ("", "expected keys and values at the top"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import rasterio
 
 from ilrs_robots.cli.main import cli
-from ilrs_robots.core.errors import ConfigError, IlrsError, TerrainError
+from ilrs_robots.core.errors import ConfigError, IlrsError, StorageError, TerrainError
 from ilrs_robots.core.geometry import se3
 from ilrs_robots.core.geometry.transform_tree import TransformTree
 from ilrs_robots.core.io import map_files
@@ -201,19 +203,24 @@ def test_a_map_of_another_cell_size_is_refused_with_both_sizes(tmp_path: Path) -
         map_store.restore(coarse, load_map(path), ANCHOR, NOW)
 
 
-def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, monkeypatch: Any) -> None:
-    step, path = mapped(ANCHOR), tmp_path / "a.npz"
-    save_map(path, map_store.snapshot(step, ANCHOR))
+@pytest.mark.parametrize("kind", map_files.KINDS)
+def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, kind: str) -> None:
+    step, path = mapped(ANCHOR), tmp_path / f"a{kind}"
+    write = save_map if kind == ".npz" else export_geotiff
+    saved = map_store.snapshot(step, ANCHOR, {"elevation": step.map.layer("elevation")})
+    write(path, saved)
     good = path.read_bytes()
-
-    def full(*_args: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(map_files.os, "fsync", full)
-    with pytest.raises(TerrainError, match="No space left"):
-        save_map(path, map_store.snapshot(step, ANCHOR))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # the kernel takes no more
+    try:
+        with pytest.raises(StorageError) as caught:
+            write(path, saved)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    words = r"File too large: it needs \d+\.\d\d MB, \d+\.\d\d MB are free in"
+    assert re.search(words, str(caught.value))
     assert path.read_bytes() == good
-    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ilrs_robots.core.errors import TerrainError, TransformError
 from ilrs_robots.core.geometry import se3
+from ilrs_robots.core.io.whole_files import put, write_whole
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
 KINDS: Final = (".npz", ".tif")
@@ -85,7 +86,7 @@ def save_map(path: Path, saved: SavedMap) -> None:
     """Write a map as npz.
 
     Raises:
-        TerrainError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     spec = saved.spec
     meta = {
@@ -114,7 +115,7 @@ def save_map(path: Path, saved: SavedMap) -> None:
             file.flush()
             os.fsync(file.fileno())
 
-    _whole(path, write)
+    write_whole(path, write, sum(array.nbytes for array in content.values()))
 
 
 def load_map(path: Path) -> SavedMap:
@@ -233,7 +234,7 @@ def export_geotiff(path: Path, saved: SavedMap, names: tuple[str, ...] = ()) -> 
         "crs": place.projection, "transform": rasterio.Affine(*_affine(anchor, spec, place)),
     }  # fmt: skip
 
-    def write(part: Path) -> None:
+    try:
         # GDAL tells nobody of a full disk when it closes a file: it writes into memory
         with rasterio.MemoryFile() as memory:
             with memory.open(**profile) as data:
@@ -245,10 +246,8 @@ def export_geotiff(path: Path, saved: SavedMap, names: tuple[str, ...] = ()) -> 
                 if place.projection is None:
                     data.update_tags(**{_LOCAL_TAG: "yes"})
                 data.update_tags(ILRS_FRAME="odom" if saved.T_map_odom is None else "map")
-            _put(part, memory.getbuffer())
-
-    try:
-        _whole(path, write)
+            content = memory.getbuffer()
+            write_whole(path, lambda part: put(part, content), len(content))
     except (rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
         raise TerrainError(f"{path.name}: cannot be written ({error})") from error
 
@@ -270,25 +269,6 @@ def _affine(anchor: FloatArray, spec: GridSpec, place: Place) -> tuple[float, ..
     a, d = along.tolist()
     b, e = (-up).tolist()
     return a, b, float(left), d, e, float(top)
-
-
-def _put(part: Path, content: bytes | memoryview) -> None:
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside the file, then take its place."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    except OSError as error:
-        raise TerrainError(f"{path.name}: cannot be written ({error.strerror})") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def inside(folder: Path, named: str, kinds: tuple[str, ...] = KINDS) -> Path:

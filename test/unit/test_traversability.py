@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ilrs_robots.core.errors import ConfigError, TerrainError
@@ -154,7 +154,8 @@ def brute_force_planes(height, half, min_support, spread_cells):
             if len(at) < min_support:
                 continue
             y, x = (at + np.array([top - r, left - c])).T
-            if np.linalg.eigvalsh(np.cov(x, y, bias=True))[0] < spread_cells**2:
+            # Two columns may spread by exactly the limit: rounding must not decide.
+            if np.linalg.eigvalsh(np.cov(x, y, bias=True))[0] < spread_cells**2 - 1e-9:
                 continue
             z = window[np.isfinite(window)].astype(np.float64)
             columns = np.stack((x, y, np.ones(len(z))), axis=1)
@@ -165,6 +166,7 @@ def brute_force_planes(height, half, min_support, spread_cells):
 
 
 @settings(max_examples=15, deadline=None)
+@example(seed=1763646, half=2, unknown=0.5)
 @given(st.integers(0, 2**31), st.integers(1, 4), st.floats(0.0, 0.9))
 def test_planes_agree_with_least_squares(seed, half, unknown):
     rng = np.random.default_rng(seed)

@@ -158,6 +158,16 @@ def verdict(
     lean = math.degrees(math.acos(min(max(math.cos(roll) * math.cos(pitch), -1.0), 1.0)))
     if lean > max(limits.max_roll_deg, limits.max_pitch_deg):
         return HopOutcome.LOST, f"it leans by {lean:.0f} deg after the landing"
+    down, side = -float(status.touchdown_mps[2]), float(np.hypot(*status.touchdown_mps[:2]))
+    for name, speed, limit in (
+        ("down", down, limits.max_touchdown_down_mps),
+        ("sideways", side, limits.max_touchdown_side_mps),
+    ):
+        if speed > limit:
+            return HopOutcome.LOST, (
+                f"it came down hard: {speed:.1f} m/s {name}, limit {limit:.1f} m/s: its legs may "
+                "be broken though it stands"
+            )
     if not rested:
         return HopOutcome.LOST, "it does not come to rest after the landing"
     if cancelled:

@@ -171,22 +171,25 @@ def test_a_main_engine_that_fails_in_the_descent_is_outlived(make_hopper):
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("name", "how", "phase"),
-    [("main_left", "on", FlightPhase.DESCENT), ("main_front", "off", FlightPhase.BOOST)],
+    ("name", "how", "phase", "said"),
+    [
+        ("main_left", "on", FlightPhase.DESCENT, "it leans by"),
+        ("main_front", "off", FlightPhase.BOOST, "it came down hard"),
+    ],
 )
 def test_a_main_engine_that_nobody_knows_to_be_stuck_is_an_honest_loss(
-    make_hopper, name, how, phase
+    make_hopper, name, how, phase, said
 ):
-    """The executive is not told which engine it is; that it lies on its side it says."""
+    """The executive is not told which engine it is; that it lies or crashed it says."""
     lockstep = make_hopper()
 
     def fail(step):
         step.world.hopper("hopper").engines.fail(name, how)
 
     result = lockstep.hop((40.0, 0.0), 60.0, once_in(phase, fail))
-    assert result.tipped
+    assert result.tipped or result.down_mps > 1.5
     assert result.status.outcome is HopOutcome.LOST
-    assert "it leans by" in result.status.reason
+    assert said in result.status.reason
 
 
 def set_clock(jump_s, jumped):

@@ -103,6 +103,24 @@ def test_a_landing_is_told_as_it_is(away_m, verified, safe, lean_deg, outcome, s
     assert bool(reason) is bool(said)
 
 
+@pytest.mark.parametrize(
+    ("velocity_mps", "said"),
+    [
+        ((0.0, 0.0, -10.1), "10.1 m/s down, limit 1.5 m/s"),
+        ((0.6, 0.6, -0.5), "0.8 m/s sideways, limit 0.5 m/s"),
+        ((0.2, 0.2, -0.8), ""),
+        ((np.nan, np.nan, np.nan), ""),
+    ],
+)
+def test_a_crash_that_ends_upright_is_no_landing(velocity_mps, said):
+    status = HopStatus(np.zeros(3), verified=True, safe=True)
+    status.chosen_m = status.landed_m = np.zeros(3)
+    status.touchdown_mps = np.array(velocity_mps)
+    found, reason = verdict(status, np.array([1.0, 0.0, 0.0, 0.0]), MODEL.limits, True, "")
+    assert found is (HopOutcome.LOST if said else HopOutcome.LANDED)
+    assert said in reason
+
+
 def goal_refused(flight, x_m, y_m):
     with pytest.raises(HopRefusedError) as refused:
         flight.set_goal(x_m, y_m, 0)

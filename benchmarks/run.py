@@ -33,7 +33,6 @@ MODULES = (
     "sim_speed",
     "hopper",
     "fleet",
-    "hops",
     "dds_latency",
     "recording",
     "small_computer",

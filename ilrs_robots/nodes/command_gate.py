@@ -25,10 +25,11 @@ from ilrs_robots.nodes.kept_state import KeptState
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode
 from ilrs_robots.nodes.node_clock import NodeClock
 from ilrs_robots.robots.fleet import memory_of
+from ilrs_robots.robots.frames import base_frame
 from ilrs_robots.robots.map_topics import HEIGHTS_TOPIC
 from ilrs_robots.robots.periods import GATE_PERIOD_NS
+from ilrs_robots.robots.settings import gate_config_of, guard_of
 from ilrs_robots.robots.site import read_site
-from ilrs_robots.robots.steps import base_frame, gate_config_of, guard_of
 
 _UNIT_TOLERANCE = 0.05
 CLOCK_PERIOD_S = 0.5

@@ -14,7 +14,7 @@ from pathlib import Path
 import rclpy
 from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -22,6 +22,7 @@ from rclpy.node import Node
 from ilrs_robots.core.errors import IlrsError
 from ilrs_robots.nodes.dds_segment import segment_of
 from ilrs_robots.nodes.dead_ports import dead_ports_held
+from ilrs_robots.nodes.quick_executor import QuickExecutor, make_executor
 
 SUPERVISED = "ILRS_SUPERVISED"
 """Environment variable that holds the supervisor's process id."""
@@ -170,10 +171,11 @@ def _live(
     segment_bytes: int | None,
 ) -> int:
     nodes: list[Node] = []
+    executor: Executor | None = None
     try:
         with segment_of(segment_bytes):
             nodes.extend(make_nodes())
-        executor = SingleThreadedExecutor()
+        executor = make_executor()
         for node in nodes:
             executor.add_node(node)
             if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value:
@@ -192,6 +194,8 @@ def _live(
         if rclpy.ok():  # otherwise the end came between two steps of a start
             raise
     finally:
+        if isinstance(executor, QuickExecutor):
+            executor.let_go()
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()

@@ -19,7 +19,6 @@ from ilrs_robots.core.paths import beside, config_file, shown
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.terrain.prior import orbital_prior
 from ilrs_robots.core.terrain.procedural import procedural_dem
-from ilrs_robots.core.terrain.scenario import demo_scenario
 from ilrs_robots.core.terrain.surface import Surface, SurfaceConfig
 from ilrs_robots.core.types import FloatArray
 from ilrs_robots.robots.model import RobotModel, load_robot
@@ -279,6 +278,9 @@ def _dem_of(site: SiteConfig, path: Path) -> Dem:
 
 def _demo_site(site: SiteConfig) -> tuple[SiteConfig, SiteTerrain]:
     """Terrain, start and goal of the obstacle course; the first robot stands at its start."""
+    # 0.3 s of imports (scipy) that no other site has a use for.
+    from ilrs_robots.core.terrain.scenario import demo_scenario
+
     first = site.robots[0]
     model = first.load_model()
     scenario = demo_scenario(

@@ -75,7 +75,11 @@ print("loaded")
     assert run_python(code).strip().endswith("loaded")
 
 
-HEAVY = {"mujoco", "open3d", "matplotlib", "viser", "rasterio", "rosbags", "pandas"}
+HEAVY = {
+    "mujoco", "open3d", "matplotlib", "viser", "rasterio", "rosbags", "pandas",
+    "scipy.ndimage", "scipy.special", "scipy.linalg", "scipy.sparse",
+}  # fmt: skip
+"""Modules that cost a small computer memory or start-up time (scipy's 0.3 s a process)."""
 
 
 def test_a_vehicles_running_process_has_loaded_no_simulator_and_no_viewer(domain_id: int) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ilrs_robots.nodes.quick_executor import make_executor
 from ilrs_robots.robots.assembly import dds_environment
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,7 +24,7 @@ WAIT_S = 60.0
 class Graph:
     """Nodes of a test, spun until a condition holds."""
 
-    def __init__(self, executor: SingleThreadedExecutor) -> None:
+    def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self.nodes: list[Node] = []
 
@@ -55,11 +56,11 @@ class Graph:
 
 @pytest.fixture
 def graph(domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
-    """A running rclpy with loopback transport in the test's own domain."""
+    """A running rclpy with loopback transport in the test's own domain, as the processes spin."""
     for key, value in dds_environment({}).items():
         monkeypatch.setenv(key, value)
     rclpy.init(domain_id=domain_id)
-    executor = SingleThreadedExecutor()
+    executor = make_executor()
     made = Graph(executor)
     yield made
     for node in made.nodes:

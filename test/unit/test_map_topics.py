@@ -132,6 +132,17 @@ def test_closed_cells_stand_at_their_place_by_reason() -> None:
     np.testing.assert_allclose(slope.points_m, [[13.0, -3.0, 0.5]], atol=1e-6)
 
 
+def test_a_cell_without_height_stands_at_the_height_of_the_nearest_known() -> None:
+    cost, height = (np.full(SPEC.shape, np.nan, np.float32) for _ in range(2))
+    reason = np.zeros(SPEC.shape, np.uint8)
+    height[10, 10], height[10, 40] = 1.0, 2.0
+    cost[12, 22:28], reason[12, 22:28] = 1.0, 1
+    (mark,) = hazard_marks(cost, reason, height, SPEC, NAMES)
+    by_x = mark.points_m[np.argsort(mark.points_m[:, 0]), 2]
+    np.testing.assert_array_equal(by_x[:3], 1.0)  # columns 22 to 24 are nearer to column 10
+    np.testing.assert_array_equal(by_x[4:], 2.0)
+
+
 def test_many_closed_cells_are_thinned_and_none_of_the_area_is_lost() -> None:
     rng = np.random.default_rng(0)
     cost = np.where(rng.random(SPEC.shape) < 0.5, 1.0, 0.2).astype(np.float32)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
@@ -136,9 +135,17 @@ class _LitGround:
         self.unknown = np.isnan(view) | np.isnan(self._normal).any(axis=2)
         self.sky_view: FloatArray = np.where(self.unknown, 1.0, view).astype(np.float64)
         self._window = max(1, round(s.reach_m / self.spec.resolution_m))
-        self._view_around = uniform_filter(self.sky_view, self._window, mode="nearest")
+        self._view_around = self._around(self.sky_view)
         self._share = np.empty((rows, cols), dtype=np.float32)
         self._sunlight = np.empty((rows, cols))
+
+    def _around(self, values: FloatArray) -> FloatArray:
+        """Mean over the ground around each cell, (rows, cols), in the unit of the values."""
+        # 0.3 s of imports that a rover on its way has no use for
+        from scipy.ndimage import uniform_filter
+
+        mean: FloatArray = uniform_filter(values, self._window, mode="nearest")
+        return mean
 
     def absorbed_wpm2(self, track: SkyTrack, n: int) -> FloatArray:
         """(N,) W/m2 of all cells at one time of a track; 0 where the ground is unknown."""
@@ -154,7 +161,7 @@ class _LitGround:
         light = float(irradiance_wpm2(track.distance_m[n]))
         absorbed_map(self._share, self._normal, toward, light, self._sunlight)
         self._sunlight[self.unknown] = 0.0
-        around = uniform_filter(self._sunlight, self._window, mode="nearest")
+        around = self._around(self._sunlight)
         given = from_terrain_wpm2(around, self.sky_view, self._view_around, self._regolith)
         total: FloatArray = ((1.0 - self._regolith.albedo) * self._sunlight + given).ravel()
         return np.maximum(total, 0.0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
@@ -59,8 +59,12 @@ def hazard_marks(
         known = np.isfinite(height)
         if not known.any():
             return []
-        near = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-        top[hidden] = height[tuple(near[:, rows[hidden], cols[hidden]])]
+        _, nearest = cv2.distanceTransformWithLabels(
+            (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        of_label = np.zeros(int(nearest.max()) + 1, np.float64)
+        of_label[nearest[known]] = height[known]
+        top[hidden] = of_label[nearest[rows[hidden], cols[hidden]]]
     block = 1
     while True:
         key = (why * spec.rows + rows // block) * spec.cols + cols // block

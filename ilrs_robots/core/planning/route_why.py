@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import ndimage
 
 from ilrs_robots.core.planning.route_ground import Closed
 from ilrs_robots.core.planning.route_survive import NEVER
@@ -66,6 +65,9 @@ def joined(free: BoolArray, start: tuple[int, int], goal: tuple[int, int]) -> bo
     """Whether two cells lie in one piece of free ground, (rows, cols) bool cells."""
     if not (free[start] and free[goal]):
         return False
+    # 0.3 s of imports that only a refusal has to pay for.
+    from scipy import ndimage
+
     pieces, _ = ndimage.label(free, structure=_ALL_ROUND)
     return bool(pieces[start] == pieces[goal])
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
 from ilrs_robots.core import config
 from ilrs_robots.core.config import param
@@ -119,10 +118,17 @@ def _shifted(heights: FloatArray, spec: GridSpec, shift: tuple[float, float]) ->
     """Heights as if the ground lay ``shift`` further; the edge is repeated where it is left."""
     rows = np.clip(np.arange(spec.rows) - shift[1] / spec.resolution_m, 0.0, spec.rows - 1.0)
     cols = np.clip(np.arange(spec.cols) - shift[0] / spec.resolution_m, 0.0, spec.cols - 1.0)
-    r, c = np.meshgrid(rows, cols, indexing="ij")
-    moved: FloatArray = ndimage.map_coordinates(heights, (r, c), order=1, mode="nearest")
+    moved = _between(_between(heights, rows).T, cols).T
     moved[np.isnan(heights)] = np.nan
     return moved
+
+
+def _between(values: FloatArray, at: FloatArray) -> FloatArray:
+    """Rows of an array at fractional numbers of them, (len(at), cols), linear between two."""
+    low = np.minimum(at.astype(np.int64), max(len(values) - 2, 0))
+    part = (at - low)[:, None]
+    high = np.minimum(low + 1, len(values) - 1)
+    return np.asarray(values[low] * (1.0 - part) + values[high] * part, dtype=np.float64)
 
 
 def _resampled(dem: Dem, posting_m: float) -> tuple[FloatArray, GridSpec]:
@@ -132,6 +138,9 @@ def _resampled(dem: Dem, posting_m: float) -> tuple[FloatArray, GridSpec]:
     ratio = posting_m / s.resolution_m
     if ratio <= 1.0 + 1e-9:
         return heights, s
+    # 0.3 s of imports that a prior with the posting of its source has no use for.
+    from scipy import ndimage
+
     known = ~np.isnan(heights)
     weight = ndimage.gaussian_filter(known.astype(np.float64), 0.5 * ratio, mode="nearest")
     total = ndimage.gaussian_filter(np.where(known, heights, 0.0), 0.5 * ratio, mode="nearest")

@@ -245,22 +245,26 @@ def load_prior(name: str, *, seed: int | None = None) -> tuple[SiteConfig, Dem]:
         site, terrain = _with_terrain(site, path)
         return site, terrain.prior
     key = *file_state(path, path.parent / site.terrain.geotiff), seed
-    return site, _PRIORS.get(key, lambda: _with_terrain(site, path)[1].prior)
+    return site, _PRIORS.get(key, lambda: orbital_prior(_dem_of(site, path), site.terrain.seed))
 
 
 def _with_terrain(site: SiteConfig, path: Path) -> tuple[SiteConfig, SiteTerrain]:
     terrain = site.terrain
     if terrain.kind == "demo":
         return _demo_site(site)
-    if terrain.kind == "geotiff":
-        dem = _dem_of(site, path)
-    else:
-        dem = procedural_dem(terrain.seed, terrain.size_m, terrain.resolution_m)
+    dem = _dem_of(site, path)
     surface = Surface(dem, terrain.seed, SurfaceConfig())
     return site, SiteTerrain(surface, orbital_prior(dem, terrain.seed))
 
 
 def _dem_of(site: SiteConfig, path: Path) -> Dem:
+    terrain = site.terrain
+    if terrain.kind == "geotiff":
+        return _dem_file_of(site, path)
+    return procedural_dem(terrain.seed, terrain.size_m, terrain.resolution_m)
+
+
+def _dem_file_of(site: SiteConfig, path: Path) -> Dem:
     """The site's GeoTIFF, without a hole, with every robot on it."""
     named = site.terrain.geotiff
     where = f"{shown(path)}: terrain.geotiff = {named!r}"

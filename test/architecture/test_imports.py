@@ -77,7 +77,7 @@ print("loaded")
 
 HEAVY = {
     "mujoco", "open3d", "matplotlib", "viser", "rasterio", "rosbags", "pandas",
-    "scipy.ndimage", "scipy.special", "scipy.linalg", "scipy.sparse",
+    "scipy.ndimage", "scipy.special", "scipy.sparse",
 }  # fmt: skip
 """Modules that cost a small computer memory or start-up time (scipy's 0.3 s a process)."""
 

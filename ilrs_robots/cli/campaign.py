@@ -31,6 +31,7 @@ START_S = 180.0
 @click.command()
 @click.option("--worlds", type=click.IntRange(1, 100_000), default=20, show_default=True)
 @click.option("--first-seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--seeds", default="", help="Only these worlds, as 16,42,136.")
 @click.option("--robot", default="", help="Vehicle of config/robots [default: long_range].")
 @click.option(
     "--config",
@@ -55,6 +56,7 @@ START_S = 180.0
 def campaign(
     worlds: int,
     first_seed: int,
+    seeds: str,
     robot: str,
     settings: Path | None,
     out: Path,
@@ -70,14 +72,24 @@ def campaign(
     """
     try:
         config = _config(settings, robot)
+        chosen = _listed(seeds) or tuple(range(first_seed, first_seed + worlds))
         return _run(
-            config, out, range(first_seed, first_seed + worlds), resume=resume, jobs=jobs,
+            config, out, chosen, resume=resume, jobs=jobs,
             limit_s=time_out or START_S + WALL_PER_SIMULATED * config.duration_s,
             address=address, report=report,
         )  # fmt: skip
     except IlrsError as error:
         console.print(f"[red]ilrs campaign:[/red] {escape(str(error))}", highlight=False)
         return 2
+
+
+def _listed(text: str) -> tuple[int, ...]:
+    """Seeds in a comma-separated list."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if not word.isdecimal():
+            raise ConfigError(f"--seeds {text}: {word!r} is not a seed, a whole number from 0 on")
+    return tuple(dict.fromkeys(int(word) for word in words))
 
 
 def _config(settings: Path | None, robot: str) -> CampaignConfig:
@@ -93,8 +105,8 @@ def _config(settings: Path | None, robot: str) -> CampaignConfig:
 
 
 def _run(
-    config: CampaignConfig, out: Path, seeds: range, *, resume: bool, jobs: int, limit_s: float,
-    address: str, report: bool,
+    config: CampaignConfig, out: Path, seeds: tuple[int, ...], *, resume: bool, jobs: int,
+    limit_s: float, address: str, report: bool,
 ) -> int:  # fmt: skip
     from ilrs_robots.sim.campaign.pool import Campaign
     from ilrs_robots.sim.campaign.summary import Summary, write_csv

@@ -322,19 +322,23 @@ def test_a_world_is_driven_in_and_reported(tmp_path):
     assert "--resume" in said
 
 
-def test_a_world_with_a_way_is_driven_through_without_a_detour(tmp_path):
-    """The smallest of the first worlds: reached, nothing tipped, nothing tall touched."""
-    code, said = campaign(tmp_path / "out", "--worlds", "1", "--first-seed", "0", "--no-report")
+@pytest.mark.timeout(1200)
+def test_five_worlds_with_a_way_are_driven_through_without_a_detour(tmp_path):
+    """The shortest drives of the first sixty: reached, nothing tipped, nothing tall touched."""
+    seeds = "0,27,41,43,53"
+    code, said = campaign(tmp_path / "out", "--seeds", seeds, "--no-report")
     assert code == 0, said
-    (run,) = Campaign(tmp_path / "out", CONFIG, resume=True).results()
-    assert (run.outcome, run.reference, run.faults) == (word.REACHED, "solved", ())
-    assert run.ratio is not None
-    assert run.ratio < 1.2
+    runs = Campaign(tmp_path / "out", CONFIG, resume=True).results()
+    assert [run.seed for run in runs] == [int(seed) for seed in seeds.split(",")]
+    for run in runs:
+        assert (run.outcome, run.reference, run.faults) == (word.REACHED, "solved", ()), run.seed
+        assert run.ratio is not None
+        assert run.ratio < 1.2, run.seed
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3000)
-def test_five_worlds_come_out_as_they_should(tmp_path):
+def test_five_more_come_out_as_they_should(tmp_path):
     """Reached where it can be, refused where it cannot, nothing tipped, nothing tall touched."""
     code, said = campaign(tmp_path / "out", "--worlds", "5", "--first-seed", "9")
     runs = Campaign(tmp_path / "out", CONFIG, resume=True).results()
@@ -347,6 +351,7 @@ def test_five_worlds_come_out_as_they_should(tmp_path):
 def test_a_campaign_that_cannot_run_says_why(tmp_path):
     for more, words in (
         (("--robot", "hopper"), "hopper"),
+        (("--seeds", "3,x"), "'x'isnotaseed"),
         (("--config", str(tmp_path / "none.yaml")), "none.yaml"),
         (("--dask", "tcp://127.0.0.1:1"), "dask"),
     ):

@@ -147,6 +147,17 @@ def _repair(factor, width, changed, goal, steps, label, came, void):  # type: ig
     return count
 
 
+@njit(cache=True, error_model="numpy")
+def _none_cheaper(new, old, tolerance):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Whether no factor has fallen by more than a share of what it was, nor from infinity."""
+    for r in range(new.shape[0]):
+        for c in range(new.shape[1]):
+            one, other = new[r, c], old[r, c]
+            if other - one > tolerance * other or (other == np.inf and one != np.inf):
+                return False
+    return True
+
+
 class CostToGo:
     """Cost from every cell to one goal cell, in cells of free ground.
 
@@ -225,9 +236,7 @@ class CostToGo:
             return False
         self.repaired = 0
         window = _window(factor, box)
-        new, old = factor[window], self._factor[window]
-        with np.errstate(invalid="ignore"):
-            return not ((old - new > tolerance * old) | (np.isinf(old) & ~np.isinf(new))).any()
+        return bool(_none_cheaper(factor[window], self._factor[window], tolerance))
 
     def _taken_over(
         self, factor: Float32Array, tolerance: float, box: tuple[int, int, int, int] | None

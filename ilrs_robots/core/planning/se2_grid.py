@@ -43,7 +43,14 @@ def take_changes(cost, clearance, old_cost, old_clearance):  # type: ignore[no-u
     """Copy what differs into the old arrays; first and end row and column of it."""
     rows, cols = cost.shape
     top, bottom, left, right = rows, 0, cols, 0
+    bits, old_bits = cost.view(np.int32), old_cost.view(np.int32)
+    gap_bits, old_gap_bits = clearance.view(np.int32), old_clearance.view(np.int32)
     for r in range(rows):
+        differs = np.int32(0)  # no branch in it: several cells at a time
+        for c in range(cols):
+            differs |= (bits[r, c] ^ old_bits[r, c]) | (gap_bits[r, c] ^ old_gap_bits[r, c])
+        if differs == 0:
+            continue
         first, last = cols, -1
         for c in range(cols):
             new, old = cost[r, c], old_cost[r, c]

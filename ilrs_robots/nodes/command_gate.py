@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,9 @@ class CommandGateNode(ManagedNode):
         if not abs(size - 1.0) < _UNIT_TOLERANCE:
             self._gate.refused["pose_without_attitude"] += 1
             return
+        if not (math.isfinite(place.x) and math.isfinite(place.y)):
+            self._gate.refused["pose_not_finite"] += 1
+            return
         stamp_ns, yaw = convert.to_ns(msg.header.stamp), se3.yaw_of(quat / size)
         self._gate.on_pose(stamp_ns)
         self._guard.on_pose(place.x, place.y, yaw)
@@ -115,8 +119,9 @@ class CommandGateNode(ManagedNode):
             self._fleet.own.on_odom(stamp_ns, place.x, place.y, yaw)
 
     def _on_map(self, msg: OccupancyGrid) -> None:
+        cost = convert.occupancy_cost(msg)  # a map that cannot be read does not count as fresh
+        self._guard.on_cost(*cost)
         self._gate.on_map(convert.to_ns(msg.header.stamp))
-        self._guard.on_cost(*convert.occupancy_cost(msg))
 
     def _on_heights(self, msg: GridMap) -> None:
         try:

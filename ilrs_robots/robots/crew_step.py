@@ -95,8 +95,12 @@ class WalkBackWord:
 
     @property
     def refused(self) -> bool:
-        """Whether the path leads the crew out of its way home; one that leads home never does."""
-        return math.isfinite(self.cross_in_s) and not self.homewards
+        """Whether the path leads the crew out of its way home.
+
+        Where they have none as it is, a path that ends nearer home is all that is left.
+        """
+        lost = self.level is WalkBackLevel.LOST
+        return math.isfinite(self.cross_in_s) and not (lost and self.homewards)
 
 
 class CrewStep:

@@ -198,6 +198,9 @@ class LimitsConfig(TerrainLimitsConfig):
     max_yaw_accel_rps2: float = param(doc="yaw acceleration", unit="rad/s2", low=0.01, high=10.0)
     max_decel_mps2: float = param(doc="braking", unit="m/s2", low=0.01, high=10.0)
     max_yaw_decel_rps2: float = param(doc="yaw braking", unit="rad/s2", low=0.01, high=10.0)
+    max_lateral_mps2: float = param(
+        0.3, doc="speed by yaw rate in a curve", unit="m/s2", low=0.01, high=10.0
+    )
 
     def __post_init__(self) -> None:
         """Check ranges."""

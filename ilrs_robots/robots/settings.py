@@ -197,6 +197,7 @@ def gate_config_of(model: RobotModel) -> GateConfig:
         max_yaw_rate_rps=limits.max_yaw_rate_rps,
         max_accel_mps2=limits.max_accel_mps2,
         max_decel_mps2=limits.max_decel_mps2,
+        max_lateral_mps2=limits.max_lateral_mps2,
         max_yaw_accel_rps2=limits.max_yaw_accel_rps2,
         max_yaw_decel_rps2=limits.max_yaw_decel_rps2,
         assist=model.crew is not None,
@@ -216,6 +217,7 @@ def guard_of(model: RobotModel, cfg: GateConfig) -> GroundGuard:
     """
     brakes = Brakes(cfg.max_decel_mps2, cfg.max_yaw_decel_rps2)
     guard = GroundGuard(cfg.guard, footing_of(model), brakes)
+    guard.eye_m = model.lidar.position_m
     guard.half_m = 0.5 * model.footprint.length_m, 0.5 * model.footprint.width_m
     return guard
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -110,7 +111,24 @@ def test_between_warning_and_crossing_it_says_in_how_many_minutes() -> None:
     assert not word.refused
 
 
-def test_a_path_that_leads_home_is_never_refused_and_one_that_leads_away_is() -> None:
+def test_a_path_home_over_ground_that_nobody_can_walk_from_is_refused() -> None:
+    """A plateau on the way: the vehicle could drive over it, the crew not walk down."""
+    step = crew_on(
+        dem_of(lambda x, y: 300.0 * ((y < 550.0) & (abs(x - 2500.0) < 501.0)), 41, 200, 50.0)
+    )
+    step.pass_to(0)
+    start = np.array((4000.0, 20.0))
+    over = step.judge((4000.0, 20.0), start + line(-3000.0) * (1, 0), 1500.0)
+    assert over.level is WalkBackLevel.CROSSES
+    assert over.homewards
+    assert 300.0 < over.cross_in_s < 900.0
+    assert over.refused
+    corners = np.array([start, (4000.0, 1200.0), (1000.0, 1200.0), (1000.0, 20.0)])
+    round_it = np.concatenate([np.linspace(a, b, 60)[1:] for a, b in pairwise(corners)])
+    assert not step.judge((4000.0, 20.0), round_it, 2700.0).refused
+
+
+def test_who_is_out_of_reach_of_home_may_be_driven_nearer_and_not_farther() -> None:
     step = crew_on(flat(5, 400, 50.0), hours=1.5)
     step.pass_to(0)
     late = (9000.0, 20.0)

@@ -39,12 +39,25 @@ def test_a_low_battery_leaves_driving_to_an_operator_and_an_empty_one_to_nobody(
     assert decided(gate, 5 * S, "teleop").source == "teleop"
 
 
-def test_a_charge_that_is_old_or_no_number_says_nothing():
+def test_a_low_charge_holds_until_a_higher_one_is_heard_and_no_number_says_nothing():
     gate = CommandGate(CONFIG)
     gate.supply.on_battery(S, 0.01)
     gate.supply.on_battery(S, math.nan)
-    assert decided(gate, 2 * S).kind == "power"
-    assert decided(gate, 2 * S + 31 * S).source == "nav"
+    for later_s in (1, 31, 4000):
+        assert decided(gate, (1 + later_s) * S).reason.startswith("battery is at 1 %")
+    gate.supply.on_battery(4100 * S, 0.5)
+    assert decided(gate, 4101 * S).source == "nav"
+
+
+def test_a_charge_that_was_heard_and_comes_no_more_stops_nav_and_not_an_operator():
+    gate = CommandGate(CONFIG)
+    gate.supply.on_battery(S, 0.8)
+    assert decided(gate, 30 * S).source == "nav"
+    refused = decided(gate, 33 * S)
+    assert (refused.kind, refused.reason) == (
+        "power", "the battery's charge is 32 s old, limit 30 s"
+    )  # fmt: skip
+    assert decided(gate, 34 * S, "teleop").source == "teleop"
 
 
 @pytest.mark.parametrize("policy", ["continue", "stop"])

@@ -104,6 +104,86 @@ def test_commands_towards_a_cliff_stop_before_it_whoever_sends_them(robot, sourc
     assert math.dist((ride.x, ride.y), (stood, ride.track[-81][1])) > 0.8
 
 
+class Watched(Ride):
+    """A ride towards an edge at x = 6 m whose foot is seen only as the mast sees over it."""
+
+    EDGE_M, LOOK_S = 6.0, 0.4
+
+    def __init__(self, robot, depth_m):
+        super().__init__(robot, np.where(X > self.EDGE_M, -depth_m, 0.0), seen=X <= self.EDGE_M)
+        self.depth_m, self.looked_ns = depth_m, 0
+        self.mast_m = self.model.lidar.position_m
+
+    def tell(self):
+        if self.now_ns - self.looked_ns >= self.LOOK_S * S:
+            self.looked_ns = self.now_ns
+            eye = self.x + self.mast_m[0]
+            foot = self.EDGE_M + self.depth_m * max(self.EDGE_M - eye, 0.0) / self.mast_m[2]
+            self.ground[(foot < X) & (X < 18.0)] = -self.depth_m
+            layers = traversability(
+                self.ground, 0.1, limits_of(self.model), traversability_config_of(self.model)
+            )
+            self.cost = layers.cost
+        super().tell()
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+@pytest.mark.parametrize("depth_m", [1.0, 4.0, 8.0, 20.0])
+def test_an_edge_whose_foot_is_hidden_is_not_driven_over_however_deep(robot, depth_m):
+    ride = Watched(robot, depth_m)
+    ride.drive(0.7, 0.0, 16.0)
+    assert ride.furthest()[:, 0].max() < 6.0
+    assert max(t[0] for t in ride.track) > 2.0
+
+
+@pytest.mark.parametrize("wrong", ["pose", "map"])
+def test_a_fresh_pose_or_map_that_nothing_can_be_read_from_lets_nothing_through(wrong):
+    ride = Ride("long_range", FLAT)
+    gate, guard = ride.gate, ride.guard
+    for k in range(1, 20):
+        now_ns = round(k * DT * S)
+        gate.on_pose(now_ns)
+        gate.on_map(now_ns)
+        guard.on_pose(math.nan if wrong == "pose" else 0.0, 0.0, 0.0)
+        if wrong == "pose":
+            guard.on_cost(ride.cost, SPEC)
+        gate.on_command("nav", VelocityCommand(now_ns, 0.7, 0.0))
+        decision = gate.output(now_ns)
+        assert decision.linear_mps == 0.0
+    assert decision.reason == "no ground to judge by: pose or map cannot be read"
+
+
+@given(v=st.floats(-3.5, 3.5), w=st.floats(-0.5, 0.5), before=st.floats(0.0, 3.0))
+@settings(max_examples=60, deadline=None)
+def test_a_stick_at_full_lock_leans_nobody_over(v, w, before):
+    """Driver's and planner's: also while the speed still falls from a fast straight."""
+    ride = Ride("crewed_rover", FLAT)
+    ride.config = replace(ride.config, teleop_needs_map=False)
+    gate = CommandGate(ride.config)
+    limit = ride.model.limits.max_lateral_mps2
+    for k in range(1, 240):
+        now_ns = round(k * DT * S)
+        gate.on_pose(now_ns)
+        command = (before, 0.0) if k < 140 else (v, w)
+        gate.on_command("teleop", VelocityCommand(now_ns, *command))
+        decision = gate.output(now_ns)
+        assert abs(decision.linear_mps * decision.angular_rps) <= limit + 1e-9
+    if abs(v) > 0.1 and abs(w) > 0.01 and abs(v) < ride.config.max_reverse_mps:
+        assert decision.angular_rps / decision.linear_mps == pytest.approx(w / v, rel=1e-6)
+
+
+def test_without_fresh_heights_it_creeps_and_says_so():
+    """Once heights have come, their silence is not taken for level ground."""
+    ride = Ride("long_range", FLAT)
+    assert ride.drive(0.7, 0.0, 3.0).linear_mps == pytest.approx(0.7)
+    ride.tells_heights = False
+    decision = ride.drive(0.7, 0.0, 6.0)
+    assert 0.05 < decision.linear_mps <= 0.1 + 1e-6
+    assert decision.limited == "heights older than 3.0 s"
+    ride.tells_heights = True
+    assert ride.drive(0.7, 0.0, 3.0).linear_mps == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_open_ground_changes_no_command(robot):
     rng = np.random.default_rng(2)

@@ -73,13 +73,13 @@ def test_kernel_and_arrays_find_the_same_danger(seed: int) -> None:
     a, b = rng.uniform(0.3, 0.9, 2)
     heights = Heights(SPEC, (0.5 * np.sin(a * x) * np.cos(b * y) / min(a, b)).astype(np.float32))
     table = CostTable(cost, under, SPEC.origin_x_m, SPEC.origin_y_m, SPEC.resolution_m)
-    reach = Reach(STEP, NEAR, NEAR, 1.0, 99.0, LIMIT, LIMIT, True, False)
+    reach = Reach(STEP, NEAR, NEAR, 1.0, 99.0, LIMIT, LIMIT, True, False, False)
     kinds = set()
     for _ in range(60):
         pose = np.array([*rng.uniform(-3.0, 3.0, 2), rng.uniform(-3.0, 3.0)])
         shares = np.array([rng.choice([-1.0, 0.0, 1.0]), rng.uniform(-0.5, 0.5)])
         at, kind, _ = first_danger(
-            pose, shares, table, heights.table, FOOTING.table, PROBES, reach
+            pose, shares, table, heights.table, FOOTING.table, PROBES, reach, np.full(3, np.nan)
         )
         wanted_at, wanted = array_form(pose, shares, cost, under, heights)
         assert at == wanted_at

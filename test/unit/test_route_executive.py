@@ -261,3 +261,26 @@ def test_a_planner_that_refuses_ends_the_goal_with_its_sentence() -> None:
     route.refused(str(PlanningError("the start is unknown ground")))
     end = route.update(1.0, START, 300.0)
     assert (end.state, end.sentence) == (RouteState.FAILED, "the start is unknown ground")
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_planner_that_refuses_on_the_way_leaves_the_route_in_force(blocked: bool) -> None:
+    """An error of the planner must not leave the vehicle in the dark it just drives through."""
+    done = drive(thirst_w=40.0)
+    plan = done.plan
+
+    def broken(request: RouteRequest) -> None:
+        if not request.why:
+            plan(request)
+        else:
+            done.requests.append(request)
+            done.route.refused("planner broke off")
+
+    done.plan = broken  # type: ignore[method-assign]
+    if blocked:
+        done.wall = lambda x, _y: x > 500.0
+        end = done.run()
+        assert (end.state, end.sentence) == (RouteState.FAILED, "planner broke off")
+        return
+    assert done.run().state is RouteState.REACHED
+    assert len(done.requests) > 1

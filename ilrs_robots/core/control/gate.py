@@ -130,8 +130,13 @@ class CommandGate:
     def _guarded(self, choice: _Choice, now_ns: int) -> _Choice:
         """The choice as far as the ground allows it."""
         guard, (v, w) = self.guard, choice.wanted
-        if guard is None or not choice.source or not guard.ready or self._stale_map(now_ns):
+        if guard is None or not guard.config.enabled or not choice.source:
             return choice
+        if not guard.ready or self._stale_map(now_ns):
+            if choice.source == "teleop" and not self.config.teleop_needs_map:
+                return choice
+            # stamps alone came: a fresh pose or map that nothing can be read from
+            return _Choice("", _STOP, "no ground to judge by: pose or map cannot be read")
         if self.config.assist and choice.source == "teleop":
             top = self.config.max_speed_mps if v >= 0.0 else self.config.max_reverse_mps
             limits = max(top, _REST_MPS), max(self.config.max_yaw_rate_rps, _REST_MPS)
@@ -141,6 +146,7 @@ class CommandGate:
             v_out, w_out = share * v, share * w
         if not what:
             return choice
+        v_out, w_out = self._held_in_curve(v_out, w_out)
         if guard.rim_mps(v_out, w_out) >= _REST_MPS:
             return choice._replace(wanted=(v_out, w_out), limited=what)
         kind = "vehicle" if what == ANOTHER else "ground"
@@ -206,7 +212,13 @@ class CommandGate:
             scale = limit / abs(v)
         if abs(w) > self.config.max_yaw_rate_rps:
             scale = min(scale, self.config.max_yaw_rate_rps / abs(w))
-        return scale * v, scale * w
+        return self._held_in_curve(scale * v, scale * w)
+
+    def _held_in_curve(self, v: float, w: float) -> tuple[float, float]:
+        """As fast on the same arc as the limit of lateral acceleration allows."""
+        excess = abs(v * w) / self.config.max_lateral_mps2
+        share = 1.0 if excess <= 1.0 else excess**-0.5
+        return share * v, share * w
 
     def _ramp(self, wanted: tuple[float, float], step_s: float) -> None:
         limits = self.config
@@ -220,6 +232,9 @@ class CommandGate:
             limits.max_yaw_decel_rps2,
             step_s,
         )
+        # while the speed still falls the vehicle turns on a wider arc
+        fastest = limits.max_lateral_mps2 / max(abs(self._linear_mps), 1e-9)
+        self._angular_rps = min(max(self._angular_rps, -fastest), fastest)
 
 
 def _approach(value: float, wanted: float, accel: float, decel: float, step_s: float) -> float:

@@ -42,11 +42,17 @@ class SupplyWatch:
         if self._charge is not None:
             stamp_ns, charge = self._charge
             limit = config.min_charge_teleop if source == "teleop" else config.min_charge_nav
-            known = (now_ns - stamp_ns) * _NS <= config.max_battery_age_s
-            if known and charge < limit:
+            age_s = (now_ns - stamp_ns) * _NS
+            if charge < limit:  # in force until a higher one is heard, however old
                 who = "nobody drives" if source == "teleop" else "only an operator drives"
                 return (
                     f"battery is at {100.0 * charge:.0f} %, limit {100.0 * limit:.0f} %: {who}",
+                    "power",
+                )
+            if source == "nav" and age_s > config.max_battery_age_s:
+                return (
+                    f"the battery's charge is {age_s:.0f} s old, limit "
+                    f"{config.max_battery_age_s:.0f} s",
                     "power",
                 )
         if config.link_loss == "stop" and source == "nav" and self._link_lost_ns is not None:

@@ -34,6 +34,10 @@ class GateConfig:
     max_yaw_decel_rps2: float = param(
         1.0, doc="yaw rate falling", unit="rad/s2", low=0.01, high=10.0
     )
+    max_lateral_mps2: float = param(
+        0.3, doc="speed by yaw rate: what leans a vehicle outwards in a curve", unit="m/s2",
+        low=0.01, high=10.0,
+    )  # fmt: skip
     max_map_age_s: float = param(1.5, doc="age of the terrain map", unit="s", low=0.0, high=60.0)
     max_pose_age_s: float = param(0.5, doc="age of the pose", unit="s", low=0.0, high=60.0)
     max_nav_age_s: float = param(0.3, doc="age of a nav command", unit="s", low=0.0, high=60.0)
@@ -60,7 +64,11 @@ class GateConfig:
         0.05, doc="charge below which nobody drives: the rest keeps it warm", low=0.0, high=1.0
     )
     max_battery_age_s: float = param(
-        30.0, doc="age at which a charge is not known any more", unit="s", low=0.1, high=3600.0
+        30.0,
+        doc="age of the charge, once one was heard, at which nav stops",
+        unit="s",
+        low=0.1,
+        high=3600.0,
     )
     link_loss: str = param(
         "continue", doc="what becomes of a drive when nobody can be reached",

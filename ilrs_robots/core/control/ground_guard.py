@@ -3,9 +3,9 @@
 The guard knows the terrain map and the newest pose, no plan and no goal: it holds when a planner
 lies and when a joystick is stuck. Poses are sampled along the arc of the command as far as the
 vehicle would go before it stands. At each of them the wheels must not come to stand on closed
-ground, the predicted roll and pitch must stay within the limits, the underside clear, and beyond
-the sensor's blind zone the ground must have been seen. What holds where the vehicle stands
-already does not stop it from leaving, and the track that it came on is open.
+ground, the predicted roll and pitch must stay within the limits, the underside clear, and ground
+that is hidden must be able to lie as high as could be driven on. What holds where the vehicle
+stands already does not stop it from leaving, and the track that it came on is open.
 
 Slower on the same arc needs less of it, so the fastest safe speed follows from the distance to
 the first pose that is not safe: v^2 / (2 a) + v t <= d.
@@ -34,7 +34,7 @@ from ilrs_robots.core.control.guard_kernel import (
 )
 from ilrs_robots.core.control.guard_others import first_touch
 from ilrs_robots.core.control.proven_ground import WHEELS, ProvenGround
-from ilrs_robots.core.planning.attitude_prediction import Heights, HeightTable
+from ilrs_robots.core.planning.attitude_prediction import Heights, HeightTable, body_plane
 from ilrs_robots.core.planning.footing import Footing, plane_weights
 from ilrs_robots.core.types import Float32Array, FloatArray, GridSpec
 
@@ -43,6 +43,8 @@ _MOST_POSES: Final = 160
 _TURN_RAD: Final = 1.6
 """Turning farther than this in place shows nothing new before the next look."""
 _STRAIGHT: Final = 1e-6
+_CREEP_MPS: Final = 0.1
+"""Speed without heights that are fresh, once some have come: the tilt ahead is not known."""
 _DRIVEN: Final = np.float32(DRIVEN_COST)
 ANOTHER: Final = "another vehicle"
 
@@ -63,9 +65,13 @@ class GuardConfig:
     margin_m: float = param(
         0.35, doc="kept between wheels and closed ground", unit="m", low=0.0, high=10.0
     )
-    # Off: lidar rings leave gaps wider than a wheel in ground that is driven well, and drop-offs
-    # are closed by the map's own layers. With it on, drives that arrive without it do not.
+    # Off: lidar rings leave gaps wider than a wheel in ground that is driven well, and the map's
+    # layers judge gaps by their two ends. With it on, drives that arrive without it do not.
     unseen: bool = param(False, doc="whether unseen ground stops a command as closed ground does")
+    sight_m: float = param(
+        3.0, doc="how far beyond the stopping way hidden ground is judged by the line of sight",
+        unit="m", low=0.0, high=50.0,
+    )  # fmt: skip
     blind_m: float = param(
         4.5, doc="unseen ground about the vehicle that it may leave: no sensor looks there",
         unit="m", low=0.0, high=50.0,
@@ -74,7 +80,11 @@ class GuardConfig:
         1.0, doc="unseen gap under a wheel's way that is crossed", unit="m", low=0.0, high=10.0
     )
     max_heights_age_s: float = param(
-        3.0, doc="heights older than this predict no tilt", unit="s", low=0.1, high=60.0
+        3.0,
+        doc="heights older than this predict no tilt: the vehicle creeps",
+        unit="s",
+        low=0.1,
+        high=60.0,
     )
 
     def __post_init__(self) -> None:
@@ -104,6 +114,7 @@ class Free:
     what: str
 
 
+_NOWHERE: Final[FloatArray] = np.full(3, np.nan)
 _ALL: Final = Free(math.inf, "")
 _NO_HEIGHTS: Final = Heights(
     GridSpec(0.0, 0.0, 1.0, 2, 2), np.full((2, 2), np.nan, np.float32)
@@ -115,6 +126,7 @@ class GroundGuard:
 
     Attributes:
         half_m: half length and half width of what must not touch them; by default the underside.
+        eye_m: x, y, z of the sensor that maps the ground, base_link.
         others: (N, 3) x, y and radius of where other vehicles may be, metres, odom.
     """
 
@@ -130,6 +142,7 @@ class GroundGuard:
         self._track = ProvenGround(footing)
         self.others: FloatArray = np.zeros((0, 3))
         self.half_m = footing.half_length_m, footing.half_width_m
+        self.eye_m: tuple[float, float, float] = (0.0, 0.0, 1.5)
 
     def on_pose(self, x: float, y: float, yaw: float) -> None:
         """Take a pose: m, m, rad in odom; one that is not finite is no pose."""
@@ -205,11 +218,14 @@ class GroundGuard:
         if turns:
             way_m = min(way_m, _TURN_RAD * self._reach_m)
         gap_m = self.config.gap_m if self.config.unseen else math.inf
+        heights = self._fresh_heights(now_ns)
         beyond_m = 0.0
         if self.config.unseen and not turns:
             beyond_m = max(gap_m, self.config.blind_m - way_m) + _STEP_M
+        hidden = heights is not None and not turns
+        if hidden:
+            beyond_m = max(beyond_m, self.config.sight_m)
         step_m = max((way_m + beyond_m) / _MOST_POSES, _STEP_M)
-        heights = self._fresh_heights(now_ns)
         reach = Reach(
             step_m,
             math.ceil(way_m / step_m) + 1,
@@ -219,21 +235,26 @@ class GroundGuard:
             self.config.max_roll_rad,
             self.config.max_pitch_rad,
             heights is not None,
-            not turns,
+            self.config.unseen and not turns,
+            hidden,
         )
         shares = np.array([v / rim, w / rim])
         first, danger, tilt_rad = first_danger(
             self._pose, shares, self._cost, heights or _NO_HEIGHTS,
-            self._footing.table, self._probes, reach,
+            self._footing.table, self._probes, reach, self._eye(heights),
         )  # fmt: skip
         what = "" if danger == SAFE else self._words(danger, tilt_rad)
         if len(self.others):
             touch = first_touch(self._pose, shares, step_m, reach.near, self.half_m, self.others)
             if touch >= 0 and (danger == SAFE or touch <= first):
                 first, what = touch, ANOTHER
-        if not what:
-            return _ALL
-        return Free(max(first * step_m - self.config.margin_m, 0.0), what)
+        found = Free(max(first * step_m - self.config.margin_m, 0.0), what) if what else _ALL
+        if heights is None and self._heights is not None:
+            decel = self._decel(v, w)
+            creep_m = _CREEP_MPS * self.config.reaction_s + 0.5 * _CREEP_MPS**2 / decel
+            if creep_m < found.distance_m:
+                return Free(creep_m, f"heights older than {self.config.max_heights_age_s:.1f} s")
+        return found
 
     def clear(self, pose: FloatArray, v_share: float, w_share: float, way_m: float) -> bool:
         """Whether no wheel and nothing of the underside comes onto closed ground on an arc.
@@ -249,12 +270,25 @@ class GroundGuard:
         way_m += self.config.margin_m
         step_m = max(way_m / _MOST_POSES, _STEP_M)
         count = math.ceil(way_m / step_m) + 1
-        reach = Reach(step_m, count, count, math.inf, 0.0, 0.0, 0.0, False, False)
+        reach = Reach(step_m, count, count, math.inf, 0.0, 0.0, 0.0, False, False, False)
         _, danger, _ = first_danger(
             pose, np.array([v_share, w_share]), self._cost, _NO_HEIGHTS,
-            self._footing.table, self._probes, reach,
+            self._footing.table, self._probes, reach, _NOWHERE,
         )  # fmt: skip
         return bool(danger == SAFE)
+
+    def _eye(self, heights: HeightTable | None) -> FloatArray:
+        """(3,) the sensor, metres, odom; NaN where the ground under the vehicle is not known."""
+        if self._pose is None or heights is None:
+            return _NOWHERE
+        x, y, yaw = (float(v) for v in self._pose)
+        cos, sin = math.cos(yaw), math.sin(yaw)
+        level, along, across = body_plane(heights, self._footing.table, x, y, cos, sin)
+        ahead, aside, up = self.eye_m
+        up /= math.sqrt(1.0 + along * along + across * across)
+        z = level + along * ahead + across * aside + up
+        ahead, aside = ahead - up * along, aside - up * across
+        return np.array([x + cos * ahead - sin * aside, y + sin * ahead + cos * aside, z])
 
     def _words(self, danger: int, tilt_rad: float) -> str:
         if danger in (CLOSED, UNSEEN):

@@ -1,5 +1,10 @@
 """The first pose on an arc that is not safe, as one pass over the poses that ends there.
 
+Ground that cannot be seen is judged by the line of sight over what hides it: whatever is there
+lies below that line. Behind a rock the line comes down onto level ground, and says nothing; behind
+the edge of a drop it leads down more steeply the nearer the vehicle comes, until no ground that
+could be driven on fits below it.
+
 The same as array expressions stands in the kernel's test.
 """
 
@@ -23,6 +28,10 @@ PITCH: Final = 4
 
 CLOSED_COST: Final = 0.99
 DRIVEN_COST: Final = 2.0
+_LEAST_HIDDEN_M: Final = 1.0
+"""Shorter gaps in what is seen lie between the rings of a lidar."""
+_DEEP_M: Final = 0.3
+"""Below the steepest ground by so much: more than maps err by."""
 _WORSE_RAD: Final = 0.02
 """A tilt over the limit that is this much larger than where the vehicle stands is a danger."""
 
@@ -56,6 +65,7 @@ class Reach(NamedTuple):
     max_pitch: float
     heights: bool
     unseen: bool
+    hidden: bool
 
 
 @njit(cache=True, error_model="numpy")
@@ -66,6 +76,43 @@ def _cost_at(table, wheel, x, y):  # type: ignore[no-untyped-def]  # pragma: no 
     if not (0 <= row < rows and 0 <= col < cols):
         return np.nan
     return table.cost[row, col] if wheel else table.under[row, col]
+
+
+@njit(cache=True, error_model="numpy")
+def _top_at(heights, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover
+    rows, cols = heights.upper.shape
+    col = math.floor(heights.c * x + heights.s * y + heights.col0 + 0.5)
+    row = math.floor(-heights.s * x + heights.c * y + heights.row0 + 0.5)
+    if not (0 <= row < rows and 0 <= col < cols):
+        return np.nan
+    return heights.upper[row, col]
+
+
+@njit(cache=True, error_model="numpy")
+def is_below_sight(heights, eye, x, y, z):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Whether whatever is at a place that nobody sees must lie below a height, m.
+
+    The line of sight from the eye (x, y, z) leads over the highest of what is seen before the
+    place, a cell to either side counted in. Where nothing is seen before it, nothing is known.
+    """
+    dx, dy = x - eye[0], y - eye[1]
+    away, cell = math.hypot(dx, dy), heights.resolution
+    found = False
+    if not (away + eye[2] + z < np.inf):  # the whole number of what is none may be any
+        return found
+    count = int(away / cell)
+    for n in range(1, count):
+        share = n / count
+        for side in range(-1, 2):
+            aside = side * cell / away
+            top = _top_at(
+                heights, eye[0] + share * dx - aside * dy, eye[1] + share * dy + aside * dx
+            )
+            if top == top:
+                if not eye[2] + (top - eye[2]) / share < z:
+                    return False
+                found = True
+    return found
 
 
 @njit(cache=True, error_model="numpy")
@@ -89,6 +136,7 @@ def first_danger(
     footing: FootingTable,
     probes: FloatArray,
     reach: Reach,
+    eye: FloatArray,
 ) -> tuple[int, int, float]:
     """Number of the first near pose that is not safe, what is there, and the tilt, rad.
 
@@ -100,11 +148,13 @@ def first_danger(
         footing: of the vehicle.
         probes: (P, 2) points of the vehicle, wheels first, base_link, metres.
         reach: how far to look.
+        eye: (3,) where the sensor is, metres, odom; NaN where nobody knows.
     """
     count, wheels = probes.shape[0], footing.wheels.shape[0]
     standing = np.ones(count, np.bool_)
     within = np.ones(wheels, np.bool_)
-    run = np.zeros(wheels)
+    run, last = np.zeros(wheels), np.full(wheels, np.nan)
+    fall = math.tan(reach.max_pitch)
     here_roll = here_pitch = 0.0
     unseen_at, left = -1, 0.0
     for k in range(reach.total):
@@ -112,25 +162,32 @@ def first_danger(
         cos, sin = math.cos(pose[2] + turned), math.sin(pose[2] + turned)
         for p in range(count if k < reach.near else wheels):
             px, py = probes[p, 0], probes[p, 1]
-            value = _cost_at(cost, p < wheels, x + cos * px - sin * py, y + sin * px + cos * py)
+            at_x, at_y = x + cos * px - sin * py, y + sin * px + cos * py
+            value = _cost_at(cost, p < wheels, at_x, at_y)
             if k < reach.near and value != DRIVEN_COST:
                 if value >= CLOSED_COST:
                     if not standing[p]:
                         return (k, CLOSED, 0.0) if unseen_at < 0 else (unseen_at, UNSEEN, 0.0)
                 else:
                     standing[p] = False
-            if p < wheels and reach.unseen:
+            if p < wheels and (reach.unseen or reach.hidden):
                 if value != value:
                     run[p] += reach.step
+                    deep = False
                     if within[p]:
                         left = max(left, run[p])
-                    elif run[p] > reach.gap and unseen_at < 0:
+                    elif reach.hidden and run[p] >= _LEAST_HIDDEN_M and unseen_at < 0:
+                        depth = last[p] - fall * run[p] - _DEEP_M
+                        deep = is_below_sight(heights, eye, at_x, at_y, depth)
+                    if not within[p] and (deep or run[p] > reach.gap) and unseen_at < 0:
                         start = k - round(run[p] / reach.step) + 1
                         unseen_at = start if start < reach.near else -1
                 else:
                     run[p] = 0.0
                     within[p] = False
-        if left > reach.blind:
+                    if reach.hidden:
+                        last[p] = _top_at(heights, at_x, at_y)
+        if reach.unseen and left > reach.blind:
             return 0, UNSEEN, 0.0
         if reach.heights and k < reach.near:
             _, along, across = body_plane(heights, footing, x, y, cos, sin)

@@ -118,9 +118,14 @@ class RouteExecutive:
         self._dark_since_s = None
 
     def refused(self, sentence: str) -> None:
-        """The planner cannot plan at all."""
-        self.request = None
-        self._fail(sentence)
+        """The planner cannot plan at all.
+
+        A route in force is driven on, unless it is blocked: standing still, perhaps in the dark,
+        would not help.
+        """
+        request, self.request = self.request, None
+        if request is None or self._plan is None or request.blocked:
+            self._fail(sentence)
 
     def arrived(self) -> None:
         """The point that was driven to is reached."""

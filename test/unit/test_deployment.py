@@ -244,3 +244,27 @@ def test_the_environment_file_sets_plain_values_only() -> None:
     for line in (DEPLOY / "ilrs.env").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             assert re.fullmatch(r"[A-Z_]+=[^\s\"'$]+", line), line
+
+
+# -- the documented installation ------------------------------------------------------------
+INSTALL = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def test_every_file_that_the_environment_names_is_installed() -> None:
+    """A profile that is not there would open every interface."""
+    text = (DEPLOY / "ilrs.env").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\w+=(/etc/\S+)$", text, re.MULTILINE))
+    assert named
+    for path in named:
+        (source,) = re.findall(rf"^sudo install -m 644 (\S+) {path}$", INSTALL, re.MULTILINE)
+        assert (REPOSITORY / source).is_file()
+
+
+def test_a_vehicle_whose_profile_is_missing_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(tmp_path / "fastdds.xml"))
+    arguments = ["deploy", "run", "hopper", "nodes", "--site", "three"]
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert isinstance(done.exception, ConfigError)
+    assert "fastdds.xml" in str(done.exception)

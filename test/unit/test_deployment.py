@@ -260,6 +260,15 @@ def test_every_file_that_the_environment_names_is_installed() -> None:
         assert (REPOSITORY / source).is_file()
 
 
+def test_the_package_is_built_where_the_units_look_for_it() -> None:
+    """Without --merge-install its programs would lie one folder deeper."""
+    wanted = "--merge-install --install-base /opt/ilrs/install"
+    assert wanted in INSTALL
+    assert wanted in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    paths = (DEPLOY / "bin" / "ilrs-run").read_text(encoding="utf-8")
+    assert "PATH=/opt/ilrs/install/lib/ilrs_robots:" in paths
+
+
 def test_a_vehicle_whose_profile_is_missing_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

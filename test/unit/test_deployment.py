@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FunctionType
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 from ilrs_robots.cli import doctor_checks as checks
 from ilrs_robots.cli.doctor import doctor
 from ilrs_robots.cli.main import cli
+from ilrs_robots.core import warm
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.nodes.deploy_probe import Heard
 from ilrs_robots.robots import deployment
@@ -267,6 +269,19 @@ def test_the_package_is_built_where_the_units_look_for_it() -> None:
     assert wanted in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     paths = (DEPLOY / "bin" / "ilrs-run").read_text(encoding="utf-8")
     assert "PATH=/opt/ilrs/install/lib/ilrs_robots:" in paths
+
+
+def test_every_kernel_is_compiled_as_the_units_will_look_for_it() -> None:
+    """As their user, with their environment, into their cache; and all of them in the image."""
+    made = {name for name, value in vars(warm).items() if isinstance(value, FunctionType)}
+    assert sorted(made) == sorted(checks.WARMED)
+    (call,) = re.findall(r"^sudo systemd-run (.*) ilrs doctor$", INSTALL.replace("\\\n", ""), re.M)
+    for unit in SERVICES:
+        lines = unit.read_text(encoding="utf-8").splitlines()
+        keys = {"User", "EnvironmentFile", "StateDirectory", "CacheDirectory", "LogsDirectory"}
+        for line in (line for line in lines if line.split("=")[0] in keys):
+            assert f"-p {line}" in call, unit.name
+    assert "kernels.compile_kernels()" in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_a_vehicle_whose_profile_is_missing_does_not_start(

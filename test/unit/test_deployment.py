@@ -204,6 +204,16 @@ def test_the_compose_file_starts_what_the_units_start() -> None:
         assert service["ipc"] == "host"
 
 
+def test_every_process_is_started_in_the_enclave_that_the_policy_writes() -> None:
+    variable = "ROS_SECURITY_ENCLAVE_OVERRIDE"
+    for unit in SERVICES:
+        assert f"\nEnvironment={variable}=/%i\n" in unit.read_text(encoding="utf-8"), unit.name
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for service in services.values():
+        (line,) = (x for x in service["environment"] if x.startswith(variable))
+        assert line.startswith(f"{variable}=/${{ROBOT")
+
+
 def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
     beside = Path(sys.executable).with_name("hadolint")
     linter = str(beside) if beside.is_file() else shutil.which("hadolint")

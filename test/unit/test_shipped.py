@@ -169,6 +169,11 @@ def test_every_file_that_the_environment_names_is_installed() -> None:
         assert (REPOSITORY / source).is_file()
 
 
+def test_what_makes_the_units_wait_for_the_clock_is_enabled() -> None:
+    """By itself time-sync.target is reached at once, whatever the clock says."""
+    assert re.search(r"^sudo systemctl enable chrony-wait\.service\b", INSTALL, re.MULTILINE)
+
+
 def test_the_package_is_built_where_the_units_look_for_it() -> None:
     """Without --merge-install its programs would lie one folder deeper."""
     wanted = "--merge-install --install-base /opt/ilrs/install"

@@ -136,6 +136,14 @@ def test_the_image_has_stages_a_user_a_health_check_and_copies_what_exists() -> 
         assert os.access(REPOSITORY / script, os.X_OK), script
 
 
+def test_no_environment_history_or_result_goes_into_an_image() -> None:
+    def listed(name: str) -> set[str]:
+        lines = (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
+        return {line.strip("*/") for line in lines if line and not line.startswith("#")}
+
+    assert {".git", *listed(".gitignore")} <= {x.lstrip("*/") for x in listed(".dockerignore")}
+
+
 def test_the_health_check_believes_in_fresh_beats_only(tmp_path: Path) -> None:
     beat = tmp_path / "beat"
 

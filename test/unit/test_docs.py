@@ -1,9 +1,9 @@
 """The pages: links and anchors hold, none is lost, and commands that are marked really run.
 
 Every block of shell commands says who runs it. ``<!-- runs: short -->`` before it: the test here;
-``soak``: the long tests here; ``in FILE...``: those tests (it, or what it starts), or marked blocks
-of those pages; ``not here, because ...``: nobody. ``./run X`` is run as ``ilrs X``, in a folder of
-the test's own.
+``soak``: the long tests here; ``in FILE...``: those tests (it, or what it starts), or marked
+blocks of those pages; ``not here, because ...``: nobody. ``./run X`` is run as ``ilrs X``, in a
+folder of the test's own.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -33,6 +33,10 @@ from ilrs_robots.robots.site import load_site
 
 if TYPE_CHECKING:
     from ilrs_robots.nodes.deploy_probe import ProbeResult
+
+
+NO_SUCH_PART: Final = 3
+"""Exit code where a vehicle does not have the process that was asked for."""
 
 
 @click.group()
@@ -74,10 +78,11 @@ def check(
 @click.option("--site", default=None, help="Name or file; ILRS_SITE, else shackleton.")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder for what survives.")
 @click.option("--sim-time", is_flag=True, help="Time from /clock.")
-def run(robot: str, part: str, site: str | None, state: Path | None, sim_time: bool) -> None:
+def run(robot: str, part: str, site: str | None, state: Path | None, sim_time: bool) -> int:
     """Become one process of ROBOT: its nodes or its gate. For systemd units and containers.
 
-    The process id stays, so that Type=notify and WatchdogSec= hold for what really runs.
+    The process id stays, so that Type=notify and WatchdogSec= hold for what really runs. Exit code
+    3: ROBOT hops and has no gate; the unit takes it for done.
     """
     from ilrs_robots.cli.child import command_line
 
@@ -91,7 +96,11 @@ def run(robot: str, part: str, site: str | None, state: Path | None, sim_time: b
     )
     wanted = [spec for spec in specs if (spec.nodes == (GATE,)) == (part == "gate")]
     if not wanted:
-        raise IlrsError(f"{robot} does not drive: it has no gate")
+        from ilrs_robots.nodes.runtime import notify
+
+        console.print(f"{robot} does not drive: it has no gate, and none is to be started")
+        notify("READY=1")  # the unit shall be done, not failed
+        return NO_SUCH_PART
     command = command_line(wanted[0])
     os.execve(command[0], command, {**os.environ, **dds_environment(os.environ)})
 

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 import psutil
 
+from ilrs_robots.cli.kernels import GROUPS
 from ilrs_robots.cli.shared_memory import FOLDER, choose_transport
 from ilrs_robots.core.paths import share_dir
 from ilrs_robots.robots import computer
@@ -38,7 +39,7 @@ UNDERLAY: Final = {
     "nav2_msgs": "action/NavigateToPose",
     "grid_map_msgs": "msg/GridMap",
 }
-WARMED: Final = ("mapping", "localization", "reckoning", "navigation", "power", "hopping")
+WARMED: Final = tuple(name for group in GROUPS for name in group)
 _GIB: Final = 2**30
 _SETUP: Final = "./run setup (./run clean first, if that does not help)"
 _IMPORT_TIMEOUT_S: Final = 120.0

@@ -10,7 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-GROUPS: Final = (("mapping", "navigation"), ("localization", "hopping", "power", "reckoning"))
+GROUPS: Final = (
+    ("mapping", "navigation", "gate"),
+    ("localization", "hopping", "power", "reckoning"),
+)
 """Functions of core/warm.py, by the process that calls them."""
 
 SOURCES: Final = Path(__file__).parents[1]

@@ -54,6 +54,13 @@ def navigation() -> None:
     dem.warm_up()
 
 
+def gate() -> None:
+    """The kernel of the command gate: ground under the wheels."""
+    from ilrs_robots.core.control import ground_guard
+
+    ground_guard.warm_up()
+
+
 def power() -> None:
     """Kernels of drive energy, links and light."""
     from ilrs_robots.core.energy import drive

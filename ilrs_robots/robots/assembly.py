@@ -123,6 +123,10 @@ def dds_environment(
         localhost_only: whether nothing shall leave this machine; otherwise the shipped network
             profile and the range SUBNET replace what the environment holds.
         profile: used instead of the shipped one.
+
+    Raises:
+        ConfigError: the environment names a profile that is not there or is no XML. Fast DDS would
+            fall back to multicast on every interface with a line in its log.
     """
     rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     env = {"RMW_IMPLEMENTATION": rmw}
@@ -134,10 +138,23 @@ def dds_environment(
     theirs = next((base[key] for key in PROFILE_KEYS if base.get(key)), None)
     shipped = dds_profile()
     if theirs is not None and Path(theirs).resolve() != shipped.resolve():
+        _readable(theirs)
         ours, reach = theirs, base.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     else:
         ours, reach = str(profile or shipped), "SYSTEM_DEFAULT"
     return {**env, **dict.fromkeys(PROFILE_KEYS, ours), "ROS_AUTOMATIC_DISCOVERY_RANGE": reach}
+
+
+def _readable(profile: str) -> None:
+    from xml.etree import ElementTree
+
+    try:
+        ElementTree.parse(profile)
+    except (OSError, ElementTree.ParseError) as error:
+        raise ConfigError(
+            f"{PROFILE_KEYS[0]}={profile}: {error}; without it DDS opens every interface: copy "
+            "config/dds/fastdds_localhost.xml there, or write one with ilrs deploy profile"
+        ) from error
 
 
 def robot_processes(

@@ -99,8 +99,10 @@ def contract(*, drives: bool) -> tuple[TopicContract, ...]:
 def regular_rate_hz(topic: str) -> float:
     """How often a topic comes on a healthy vehicle, 0 where nothing is promised.
 
+    Where rovers and hoppers differ it is the rover's rate, which is the lower one.
+
     Args:
         topic: as a node names it: relative to the vehicle's namespace, or absolute.
     """
-    rates = (row.rate_hz for row in (*_ROVER, *_EVERY) if row.name == topic)
+    rates = (row.rate_hz for row in (*_ROVER, *_EVERY, *_HOPPER) if row.name == topic)
     return next(rates, 0.0)

@@ -25,10 +25,12 @@ from ilrs_robots.cli.launch_plan import site_plan
 from ilrs_robots.cli.machine import Machine
 from ilrs_robots.cli.supervisor import Policy
 from ilrs_robots.robots.assembly import PACKAGE, ProcessSpec
+from ilrs_robots.robots.interfaces import DRIVER, contract
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = sorted((REPOSITORY / "launch").glob("*.launch.py"))
 NAMES = {"site", "robot", "gazebo", "replay"}
+DRIVERS = REPOSITORY / "deploy" / "launch" / "robot.launch.py"
 ACTIONS = REPOSITORY / "ilrs_robots" / "nodes" / "launch_actions.py"
 UP_S = 120.0
 
@@ -81,8 +83,26 @@ def test_no_node_is_given_a_name() -> None:
     made = list(calls(ACTIONS, "Node"))
     assert len(made) >= 2
     for call in made:
-        assert keyword(call, "name") is None
         assert keyword(call, "exec_name") is not None
+    for call in [*made, *calls(DRIVERS, "Node")]:
+        assert keyword(call, "name") is None
+
+
+def test_the_example_of_drivers_feeds_all_that_a_rover_takes_whatever_its_name() -> None:
+    tree = ast.parse(DRIVERS.read_text(encoding="utf-8"))
+    (topic_map,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TOPIC_MAP"
+    )
+    named = {name for topics in topic_map.values() for name in topics.values()}
+    wanted = {row.name for row in contract(drives=True) if row.source == DRIVER}
+    assert named == wanted | {"cmd_vel"}
+    started = {ast.literal_eval(call.args[0]) for call in calls(DRIVERS, "driver")}
+    assert started == set(topic_map)
+    (body,) = (n for n in tree.body if getattr(n, "name", "") == "generate_launch_description")
+    texts = [str(n.value) for n in ast.walk(body) if isinstance(n, ast.Constant)]
+    assert [text for text in texts if "crewed_rover" in text] == ["crewed_rover"]  # the default
 
 
 def test_the_files_read_no_argument_that_they_do_not_declare() -> None:
@@ -110,10 +130,8 @@ def ros_launch() -> ModuleType:
     return launch
 
 
-def described(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(
-        f"{name}_launch", REPOSITORY / "launch" / f"{name}.launch.py"
-    )
+def described(name: str, folder: Path = FILES[0].parent) -> Any:
+    spec = importlib.util.spec_from_file_location(f"{name}_launch", folder / f"{name}.launch.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -142,6 +160,11 @@ def test_show_args_reads_like_a_manual(ros_launch: ModuleType, name: str) -> Non
         if argument.choices is not None and argument.default_value is not None:
             (default,) = argument.default_value
             assert default.text in argument.choices
+
+
+def test_the_example_of_drivers_can_be_loaded(ros_launch: ModuleType) -> None:
+    nodes = [e for e in described("robot", DRIVERS.parent).entities if type(e).__name__ == "Node"]
+    assert "ros2_control_node" in {node.node_executable for node in nodes}
 
 
 @pytest.mark.parametrize("composed", ["true", "false"])

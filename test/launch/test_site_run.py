@@ -70,6 +70,22 @@ def test_a_hopper_hops_by_one_command(start: Callable[..., Any]) -> None:
     assert run.orphans() == []
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_a_second_terminal_sends_it_somewhere_as_the_tutorial_says(
+    start: Callable[..., Any],
+) -> None:
+    run = start("sim")
+    run.until_up()
+    goal = start("goal", "long_range", "--to", "6,-1.5")
+    assert goal.process.wait(timeout=600) == 0, goal.said() + run.said()
+    assert "goal succeeded" in goal.said()
+    run.remember_children()
+    run.send(signal.SIGINT)
+    assert run.process.wait(timeout=120) == 0
+    assert run.orphans() == []
+
+
 def test_an_unknown_robot_is_one_clear_line(start: Callable[..., Any]) -> None:
     run = start("sim", "--robot", "submarine")
     assert run.process.wait(timeout=120) == 1

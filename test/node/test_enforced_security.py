@@ -14,7 +14,7 @@ from ilrs_robots.robots.assembly import dds_environment
 pytestmark = pytest.mark.node
 PROGRAM = """
 import rclpy
-rclpy.init(args=["one", "--ros-args", "--enclave", "/one"])
+rclpy.init()
 rclpy.create_node("one")
 print("it runs")
 """
@@ -35,6 +35,7 @@ def test_without_good_keys_no_node_is_made(keys: bool, domain_id: int, tmp_path:
         "ROS_SECURITY_ENABLE": "true",
         "ROS_SECURITY_STRATEGY": "Enforce",
         "ROS_SECURITY_KEYSTORE": str(tmp_path),
+        "ROS_SECURITY_ENCLAVE_OVERRIDE": "/one",  # as the units name it
         "ROS_DOMAIN_ID": str(domain_id),
     }
     env = {**os.environ, **dds_environment(os.environ), **secure}
@@ -44,3 +45,4 @@ def test_without_good_keys_no_node_is_made(keys: bool, domain_id: int, tmp_path:
     assert ran.returncode != 0
     assert "it runs" not in ran.stdout
     assert "security" in ran.stderr.lower()
+    assert keys or "enclaves/one'" in ran.stderr  # where it looked for them

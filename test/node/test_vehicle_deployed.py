@@ -107,8 +107,8 @@ def vehicle(
         try:
             yield made
         finally:
-            for service in made.services.values():
-                service.end()
+            codes = {part: service.end() for part, service in made.services.items()}
+            assert codes == dict.fromkeys(codes, 0)  # stopped as the unit does, not killed
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,6 @@ DRIVE = (
     COMPILED
     + """
 from ilrs_robots.core import warm
-from ilrs_robots.core.cloud import self_filter
-from ilrs_robots.core.control import ground_guard
 from ilrs_robots.core.mapping.layers import LAYERS
 from ilrs_robots.robots.map_view import MapView
 from ilrs_robots.robots.site import load_prior, load_site
@@ -36,10 +34,9 @@ from ilrs_robots.sim.lockstep import Lockstep
 
 warm.mapping()
 warm.localization()
-self_filter.warm_up()
 warm.navigation()
 warm.power()
-ground_guard.warm_up()
+warm.gate()
 before = compiled()
 site, terrain = load_site("shackleton", seed=1)
 run = Lockstep(site, terrain, "long_range", 1)

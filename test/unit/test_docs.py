@@ -1,7 +1,9 @@
 """The pages: links and anchors hold, none is lost, and commands that are marked really run.
 
-``<!-- runs: short -->`` before a block of shell commands says that a test runs it, ``soak`` that
-the long tests do. ``./run X`` is run as ``ilrs X``, in a folder of the test's own.
+Every block of shell commands says who runs it. ``<!-- runs: short -->`` before it: the test here;
+``soak``: the long tests here; ``in FILE...``: those tests (it, or what it starts), or marked
+blocks of those pages; ``not here, because ...``: nobody. ``./run X`` is run as ``ilrs X``, in a
+folder of the test's own.
 """
 
 from __future__ import annotations
@@ -27,11 +29,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 TOP = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-MARKED = re.compile(
-    r"^ *<!-- runs: (?P<when>short|soak) -->\n *```sh\n(?P<text>.*?)^ *```$",
+FENCED = re.compile(
+    r"(?:^ *<!-- runs: (?P<when>[^>]*?) -->\n)?^ *```sh\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
-FENCED = re.compile(r"^ *```sh\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 RUN_ALONE = {"test", "bench", "setup", "lint", "soak", "clean", "test-compat"}
 """What `./run` does without the program."""
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
@@ -42,9 +43,9 @@ UNLISTED = {"contributing.md", "reference/commands.md", "security.md"}
 def marked(when: str) -> list[tuple[str, str]]:
     """Page and commands of every block with this mark."""
     return [
-        (str(page.relative_to(DOCS)), found["text"])
-        for page in PAGES
-        for found in MARKED.finditer(page.read_text(encoding="utf-8"))
+        (str(page.relative_to(REPOSITORY)), found["text"])
+        for page in [*TOP, *PAGES]
+        for found in FENCED.finditer(page.read_text(encoding="utf-8"))
         if found["when"] == when
     ]
 
@@ -54,17 +55,23 @@ def lines_of(text: str) -> list[str]:
     return [line for line in re.sub(r"\\\n\s*", "", text).splitlines() if line.strip()]
 
 
+def calls_in(text: str) -> Iterator[list[str]]:
+    """Arguments of every call of the program in a block of shell commands."""
+    for line in lines_of(text):
+        words = shlex.split(line, comments=True)
+        words = [w for i, w in enumerate(words) if i or "=" not in w]
+        if words[:4][:3] == ["ros2", "run", "ilrs_robots"] and words[3:4] == ["ilrs"]:
+            words = words[3:]
+        if words and words[0] in ("./run", "ilrs") and words[1] not in RUN_ALONE:
+            yield words[1:]
+
+
 def documented() -> Iterator[tuple[str, list[str]]]:
-    """Page and arguments of every call of the program in a block of shell commands."""
+    """Page and arguments of every call of the program in the pages."""
     for page in [*TOP, *PAGES]:
         for block in FENCED.finditer(page.read_text(encoding="utf-8")):
-            for line in lines_of(block["text"]):
-                words = shlex.split(line, comments=True)
-                words = [w for i, w in enumerate(words) if i or "=" not in w]
-                if words[:4][:3] == ["ros2", "run", "ilrs_robots"] and words[3:4] == ["ilrs"]:
-                    words = words[3:]
-                if words and words[0] in ("./run", "ilrs") and words[1] not in RUN_ALONE:
-                    yield page.name, words[1:]
+            for words in calls_in(block["text"]):
+                yield page.name, words
 
 
 def complaint(words: list[str]) -> str:
@@ -92,6 +99,32 @@ def test_every_documented_call_is_one_that_the_program_takes() -> None:
     assert len(found) > 40
     wrong = {f"{page}: {' '.join(words)}": complaint(words) for page, words in found}
     assert {call: said for call, said in wrong.items() if said} == {}
+
+
+def runs_in(file: str) -> set[str]:
+    """Commands of the program that a test names, or that marked blocks of a page have."""
+    if file.endswith(".py"):
+        return set(re.findall(r"\w+", (REPOSITORY / file).read_text(encoding="utf-8")))
+    texts = (text for when in ("short", "soak") for at, text in marked(when) if at == file)
+    return {words[0] for text in texts for words in calls_in(text)}
+
+
+@pytest.mark.parametrize("page", [*TOP, *PAGES], ids=lambda p: str(p.relative_to(REPOSITORY)))
+def test_every_block_of_commands_says_who_runs_it(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"^ *```\n *(ilrs|\./run) ", text, re.MULTILINE), "```sh makes it one"
+    for block in FENCED.finditer(text):
+        assert block["when"], f"no mark before: {block['text']}"
+        if block["when"] in ("short", "soak"):
+            continue
+        first, *files = block["when"].split()
+        if first == "in":
+            there = set().union(*(runs_in(file) for file in files))
+            assert {words[0] for words in calls_in(block["text"])} <= there, block["text"]
+        else:
+            assert block["when"].startswith("not here, because "), block["when"]
+            for named in re.findall(r"test/[\w/]+\.py", block["when"]):
+                assert (REPOSITORY / named).is_file(), named
 
 
 def arguments(line: str) -> list[str]:
@@ -166,7 +199,7 @@ def test_every_page_has_its_place_in_the_site() -> None:
 
 
 def test_the_tutorial_and_every_how_to_have_commands_that_run() -> None:
-    pages = {page for page, _ in [*marked("short"), *marked("soak")]}
+    pages = {page.removeprefix("docs/") for page, _ in [*marked("short"), *marked("soak")]}
     assert {"tutorial.md", "howto/own_dem.md", "howto/own_bag.md", "deployment.md"} <= pages
 
 

@@ -375,8 +375,10 @@ def test_the_users_own_transport_is_kept_and_the_rest_is_said(
 ) -> None:
     plan = plan_of(tmp_path, machine())
     assert any("other terminals" in line and "FASTRTPS" in line for line in plan.remarks)
-    theirs = plan_of(tmp_path, machine(FASTRTPS_DEFAULT_PROFILES_FILE="/mine.xml"))
-    assert theirs.environment["FASTRTPS_DEFAULT_PROFILES_FILE"] == "/mine.xml"
+    mine = tmp_path / "mine.xml"
+    mine.write_text("<dds/>", encoding="utf-8")
+    theirs = plan_of(tmp_path, machine(FASTRTPS_DEFAULT_PROFILES_FILE=str(mine)))
+    assert theirs.environment["FASTRTPS_DEFAULT_PROFILES_FILE"] == str(mine)
     wide = plan_of(tmp_path, machine(), network="true")
     assert wide.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from ilrs_robots.nodes.statistics import LatencyWindow
 from ilrs_robots.robots import computer
 from ilrs_robots.robots.vehicle_health import (
     ERROR,
+    MODES,
     OK,
     STALE,
     WARN,
@@ -29,6 +31,13 @@ def reports(**levels: int) -> dict[str, NodeReport]:
     return {
         name: NodeReport(level, f"{name} says {level}", 10.0) for name, level in levels.items()
     }
+
+
+@pytest.mark.parametrize("page", ["deployment.md", "frames_and_topics.md"])
+def test_every_mode_stands_in_the_pages(page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    told = text.rpartition("`nominal`, or")[2].partition("`incomplete`")[0]
+    assert {mode for mode in MODES.values() if f"`{mode}`" not in told} == set()
 
 
 def test_a_vehicle_is_nominal_when_every_node_says_so() -> None:

@@ -15,6 +15,7 @@ from ilrs_robots.core.control.guard_kernel import (
     CostTable,
     Reach,
     first_danger,
+    is_below_sight,
 )
 from ilrs_robots.core.planning.attitude_prediction import Heights, predict_attitude
 from ilrs_robots.core.types import GridSpec
@@ -86,3 +87,22 @@ def test_kernel_and_arrays_find_the_same_danger(seed: int) -> None:
         assert kind in wanted
         kinds.add(kind)
     assert len(kinds) > 1
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7, -2.0])
+def test_what_is_hidden_lies_below_the_line_over_the_edge_or_the_rock_before_it(
+    turn: float,
+) -> None:
+    x, y = np.meshgrid(SPEC.x_m(), SPEC.y_m())
+    c, s = math.cos(turn), math.sin(turn)
+    ahead = c * x + s * y
+    edge = np.where(ahead <= 6.0, 0.0, np.nan).astype(np.float32)
+    rock = np.where(np.hypot(x - 5.0 * c, y - 5.0 * s) < 0.6, np.float32(1.0), edge)
+    eye, at = np.array([2.0 * c, 2.0 * s, 1.5]), (8.0 * c, 8.0 * s)
+    for heights, line_m in ((edge, 1.5 - 1.5 * 6.0 / 4.0), (rock, 1.5 - 0.5 * 6.0 / 3.6)):
+        table = Heights(SPEC, heights).table
+        assert is_below_sight(table, eye, *at, line_m + 0.15)
+        assert not is_below_sight(table, eye, *at, line_m - 0.15)
+    nothing = Heights(SPEC, np.full(SPEC.shape, np.nan, np.float32)).table
+    assert not is_below_sight(nothing, eye, *at, 9.0)
+    assert not is_below_sight(Heights(SPEC, edge).table, np.full(3, np.nan), *at, 9.0)

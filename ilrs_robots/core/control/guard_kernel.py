@@ -116,6 +116,14 @@ def is_below_sight(heights, eye, x, y, z):  # type: ignore[no-untyped-def]  # pr
 
 
 @njit(cache=True, error_model="numpy")
+def _stops(heights, eye, reach, x, y, run, last):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Whether a place is not driven on that lies a run (m) beyond where ground was seen last."""
+    if run > reach.gap or not reach.hidden or run < _LEAST_HIDDEN_M:
+        return run > reach.gap
+    return is_below_sight(heights, eye, x, y, last - math.tan(reach.max_pitch) * run - _DEEP_M)
+
+
+@njit(cache=True, error_model="numpy")
 def pose_on_arc(pose, v_share, w_share, along):  # type: ignore[no-untyped-def]  # pragma: no cover
     """X, y (m) and yaw (rad) after a way of the fastest wheel; shares are per metre of it."""
     turned = w_share * along
@@ -154,7 +162,6 @@ def first_danger(
     standing = np.ones(count, np.bool_)
     within = np.ones(wheels, np.bool_)
     run, last = np.zeros(wheels), np.full(wheels, np.nan)
-    fall = math.tan(reach.max_pitch)
     here_roll = here_pitch = 0.0
     unseen_at, left = -1, 0.0
     for k in range(reach.total):
@@ -173,13 +180,11 @@ def first_danger(
             if p < wheels and (reach.unseen or reach.hidden):
                 if value != value:
                     run[p] += reach.step
-                    deep = False
                     if within[p]:
                         left = max(left, run[p])
-                    elif reach.hidden and run[p] >= _LEAST_HIDDEN_M and unseen_at < 0:
-                        depth = last[p] - fall * run[p] - _DEEP_M
-                        deep = is_below_sight(heights, eye, at_x, at_y, depth)
-                    if not within[p] and (deep or run[p] > reach.gap) and unseen_at < 0:
+                    elif unseen_at < 0 and _stops(
+                        heights, eye, reach, at_x, at_y, run[p], last[p]
+                    ):
                         start = k - round(run[p] / reach.step) + 1
                         unseen_at = start if start < reach.near else -1
                 else:

@@ -72,6 +72,7 @@ class Vehicle:
     def told(self) -> None:
         """Diagnostics can still be made: numbers, no exceptions."""
         for node in self.managed:
+            node.health()  # the report would tell its exception as an error
             node._publish_diagnostics()
 
     def close(self) -> None:

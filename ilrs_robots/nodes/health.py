@@ -70,12 +70,14 @@ class HealthNode(ManagedNode):
                 self._reports[name] = NodeReport(level, status.message, time.monotonic())
 
     def _report(self) -> None:
+        begin = time.perf_counter()
         found = judge(self._expected, self._reports, time.monotonic())
         if found.modes != self._told:
             self._told = found.modes
             self._say(found)
         self._health.publish(self._status(found))
         self._aggregate.publish(self._tree(found))
+        self.latency.add(time.perf_counter() - begin)
 
     def _say(self, found: VehicleHealth) -> None:
         """One line for a change of mode; rclpy keeps one severity per calling line."""

@@ -74,6 +74,7 @@ def test_degraded_modes_are_published_by_name_and_every_change_is_logged(
         seen.values
     )
     assert float(seen.values["in./diagnostics.rate_hz"]) > 0.0
+    assert float(seen.values["latency_max_ms"]) > 0.0
     power.level, power.sentence = OK, "warm again"
     graph.until(lambda: seen.modes == "nominal", "health again")
     drop(graph, power)

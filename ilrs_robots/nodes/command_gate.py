@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -87,13 +88,14 @@ class CommandGateNode(ManagedNode):
         self._gate.reconfigure(cfg)
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
-        """Say why the gate is shut, or what limits what passes."""
+        """Say why the gate is shut, or what limits what passes; and what was refused so far."""
         now = self._decision
+        values: dict[str, object] = {} if self._fleet is None else self._fleet.values()
+        values |= {f"refused_{why}": n for why, n in self._gate.refused.items()}
         if now.reason:
-            return WARN, now.reason, {"kind": now.kind}
+            return WARN, now.reason, values | {"kind": now.kind}
         if not self._is_kept:
-            return WARN, NOT_KEPT, {}
-        values = {} if self._fleet is None else self._fleet.values()
+            return WARN, NOT_KEPT, values
         return OK, f"open, limited by {now.limited}" if now.limited else "open", values
 
     def _receiver(self, source: str) -> Any:
@@ -150,10 +152,11 @@ class CommandGateNode(ManagedNode):
         return response
 
     def _tick(self) -> None:
-        now_ns = self.now_ns()
+        begin, now_ns = perf_counter(), self.now_ns()
         if self._fleet is not None:
             self._guard.others = self._fleet.own.discs_in_odom(self._fleet.memory, now_ns)
         self._send(self._gate.output(now_ns), now_ns)
+        self.latency.add(perf_counter() - begin)
 
     def _mind_clock(self) -> None:
         """Stop the vehicle when simulated time stops: the gate's own timer stops with it."""

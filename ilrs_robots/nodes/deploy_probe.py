@@ -27,7 +27,7 @@ class Heard:
     Attributes:
         kinds: types that are offered under its name.
         count: messages.
-        span_s: ROS time from the first to the last of them.
+        span_s: ROS time for which they were listened for, the silence after the last included.
     """
 
     kinds: tuple[str, ...] = ()
@@ -36,8 +36,8 @@ class Heard:
 
     @property
     def rate_hz(self) -> float:
-        """Messages per second of ROS time, 0 for fewer than two."""
-        return (self.count - 1) / self.span_s if self.count > 1 and self.span_s > 0.0 else 0.0
+        """Messages per second of ROS time."""
+        return self.count / self.span_s if self.span_s > 0.0 else 0.0
 
 
 @dataclass
@@ -64,8 +64,7 @@ class _Probe:
         self.node, self.robot, self.wanted = node, robot, wanted
         self.found = ProbeResult(topics={name: Heard() for name in wanted})
         self.now_s = 0.0
-        self._first: dict[str, float] = {}
-        self._heard: set[str] = set()
+        self._since_s: dict[str, float] = {}
         node.create_subscription(Clock, "/clock", self._on_clock, qos.SENSOR)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_values, qos.STATE)
 
@@ -75,9 +74,9 @@ class _Probe:
         for name, kind in self.wanted.items():
             self.found.topics[name].kinds = tuple(offered.get(name, ()))
             infos = self.node.get_publishers_info_by_topic(name) if name in offered else []
-            if name in self._heard or not infos or kind not in offered[name]:
+            if name in self._since_s or not infos or kind not in offered[name]:
                 continue
-            self._heard.add(name)
+            self._since_s[name] = self.time_s()
             profile = infos[0].qos_profile
             mine = QoSProfile(
                 depth=50,
@@ -94,25 +93,29 @@ class _Probe:
             sorted(f"{space}/{name}" for name, space in names if space == f"/{self.robot}")
         )
 
+    def result(self) -> ProbeResult:
+        """What was heard until now."""
+        for name, since_s in self._since_s.items():
+            self.found.topics[name].span_s = self.time_s() - since_s
+        return self.found
+
     def time_s(self) -> float:
         """ROS time: the simulation's where there is one."""
         return self.now_s if self.found.simulated else time.monotonic()
 
     def _counter(self, name: str) -> Callable[[Any], None]:
         def came(_data: Any) -> None:
-            now_s, heard = self.time_s(), self.found.topics[name]
-            heard.count += 1
-            heard.span_s = now_s - self._first.setdefault(name, now_s)
+            self.found.topics[name].count += 1
 
         return came
 
     def _on_clock(self, msg: Clock) -> None:
+        self.now_s = msg.clock.sec + msg.clock.nanosec * 1e-9
         if not self.found.simulated:
             self.found.simulated = True
-            self._first.clear()
+            self._since_s = dict.fromkeys(self._since_s, self.now_s)
             for heard in self.found.topics.values():
-                heard.count, heard.span_s = 0, 0.0
-        self.now_s = msg.clock.sec + msg.clock.nanosec * 1e-9
+                heard.count = 0
 
     def _on_values(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
@@ -154,7 +157,7 @@ def listen(robot: str, wanted: dict[str, str], duration_s: float, appear_s: floa
                 next_s = time.monotonic() + 5 * _POLL_S
             if probe.found.nodes and not seen:
                 seen, end_s = True, time.monotonic() + duration_s
-        return probe.found
+        return probe.result()
     finally:
         executor.shutdown()
         node.destroy_node()

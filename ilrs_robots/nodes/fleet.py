@@ -151,9 +151,13 @@ class FleetEars:
 
     def _on_way(self, name: str) -> Any:
         def receive(msg: Path) -> None:
+            if msg.header.frame_id != MAP_FRAME:
+                self.memory.refused["plan_other_frame"] += 1
+                return
             points = [(p.pose.position.x, p.pose.position.y) for p in msg.poses]
             stamp_ns = convert.to_ns(msg.header.stamp)
-            self.memory.hear_plan(name, stamp_ns, np.array(points).reshape(-1, 2))
+            plan_m = np.array(points).reshape(-1, 2)
+            self.memory.hear_plan(name, stamp_ns, plan_m, self._node.now_ns())
 
         return receive
 

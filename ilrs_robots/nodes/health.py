@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from ilrs_robots.core.errors import ConfigError
 from ilrs_robots.nodes import qos
 from ilrs_robots.nodes.managed import OK, WARN, ManagedNode, text_of
 from ilrs_robots.nodes.node_clock import NodeClock
@@ -26,8 +28,8 @@ AGGREGATE: Final = "/diagnostics_agg"
 class HealthNode(ManagedNode):
     """Publishes ``health``, one status for the vehicle with its degraded modes by name."""
 
-    def __init__(self) -> None:
-        super().__init__("health")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("health", **options)
 
     def setup(self) -> None:
         """Learn which nodes the vehicle has, and listen to them."""
@@ -40,6 +42,8 @@ class HealthNode(ManagedNode):
         doc = "folder whose disk is watched; empty: the home folder"
         folder = str(declare_one(self, "disk_of", "", doc))
         self._disk_of = Path(folder) if folder else Path.home()
+        if folder and not self._disk_of.is_dir():
+            raise ConfigError(f"disk_of is {folder!r}: there is no such folder")
         self._node_clock = NodeClock(self)
         self._health = self.publisher(DiagnosticStatus, "health", qos.MAP)
         self._aggregate = self.publisher(DiagnosticArray, AGGREGATE, qos.STATE)
@@ -49,8 +53,10 @@ class HealthNode(ManagedNode):
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Say how the computer is."""
         values = computer.values(self._disk_of)
-        free_mb = values["disk_free_mb"]
-        if isinstance(free_mb, float) and free_mb < self._room_mb:
+        free_mb = float(str(values["disk_free_mb"]))
+        if math.isnan(free_mb):
+            return WARN, f"free space unknown: {self._disk_of} cannot be read", values
+        if free_mb < self._room_mb:
             return WARN, f"disk nearly full: {free_mb:.0f} MB free in {self._disk_of}", values
         if not self._node_clock.simulated and values["clock_synchronised"] == "false":
             return WARN, "nobody keeps the system clock: see deploy/chrony", values
@@ -64,12 +70,14 @@ class HealthNode(ManagedNode):
                 self._reports[name] = NodeReport(level, status.message, time.monotonic())
 
     def _report(self) -> None:
+        begin = time.perf_counter()
         found = judge(self._expected, self._reports, time.monotonic())
         if found.modes != self._told:
             self._told = found.modes
             self._say(found)
         self._health.publish(self._status(found))
         self._aggregate.publish(self._tree(found))
+        self.latency.add(time.perf_counter() - begin)
 
     def _say(self, found: VehicleHealth) -> None:
         """One line for a change of mode; rclpy keeps one severity per calling line."""

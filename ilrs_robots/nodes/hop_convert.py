@@ -27,12 +27,22 @@ def altimeter_message(sample: AltimeterSample, config: AltimeterConfig, frame_id
     return msg
 
 
+def _sigma(variance: float, unit: str) -> float:
+    if not (math.isfinite(variance) and variance >= 0.0):
+        raise MessageLayoutError("variance", f"variance {variance} {unit}: must be 0 or more")
+    return math.sqrt(variance)
+
+
 def altimeter_sample(msg: Range) -> AltimeterSample:
-    """Answer of an altimeter; NaN where nothing answered or the message says no number."""
+    """Answer of an altimeter; NaN where nothing answered or the message says no number.
+
+    Raises:
+        MessageLayoutError: a variance that is none.
+    """
     seen = float(msg.range)
     known = math.isfinite(seen) and msg.min_range <= seen <= msg.max_range
     return AltimeterSample(
-        convert.to_ns(msg.header.stamp), seen if known else math.nan, math.sqrt(msg.variance)
+        convert.to_ns(msg.header.stamp), seen if known else math.nan, _sigma(msg.variance, "m2")
     )
 
 
@@ -45,9 +55,13 @@ def pressure_message(sample: TankSample, frame_id: str) -> FluidPressure:
 
 
 def tank_sample(msg: FluidPressure) -> TankSample:
-    """Pressure of the gas in the tank."""
+    """Pressure of the gas in the tank.
+
+    Raises:
+        MessageLayoutError: a variance that is none.
+    """
     stamp_ns = convert.to_ns(msg.header.stamp)
-    return TankSample(stamp_ns, float(msg.fluid_pressure), math.sqrt(msg.variance))
+    return TankSample(stamp_ns, float(msg.fluid_pressure), _sigma(msg.variance, "Pa2"))
 
 
 def thruster_message(command: ThrusterCommand, names: Sequence[str], frame_id: str) -> JointState:

@@ -159,11 +159,14 @@ class LifecycleManager(Node):  # type: ignore[misc]
         post.pause_s = min(2.0 * post.pause_s, LONGEST_PAUSE_S)
 
     def _know(self, post: _Post, state: int | None, now_s: float) -> None:
-        was, post.state, post.told_s = post.active, state, now_s
+        before, was, post.state, post.told_s = post.state, post.active, state, now_s
         if post.active and not was:
             self._on_event(f"{post.name} is active")
         elif was and not post.active:
             self._on_event(f"{post.name} is not active any more")
+        if before != state == State.PRIMARY_STATE_FINALIZED:
+            ended = f"{post.name} is finalized: only a restart of its process brings it back"
+            self._on_event(ended)
 
 
 def manage(

@@ -246,7 +246,7 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
 
     # -- diagnostics ------------------------------------------------------------------------
     def _publish_diagnostics(self) -> None:
-        level, message, values = self.health() if self.active else (WARN, "not active", {})
+        level, message, values = self._own_health() if self.active else (WARN, "not active", {})
         now = self.get_clock().now()
         measured = {**self.latency.values(), **self.meter.values(now.nanoseconds)}
         if level == OK and self.active:
@@ -268,6 +268,14 @@ class ManagedNode(rclpy.lifecycle.LifecycleNode):  # type: ignore[misc]
         ]
         msg.status = [status]
         self._diagnostics.publish(msg)
+
+    def _own_health(self) -> tuple[bytes, str, dict[str, object]]:
+        """``health``, whose faults are told as such: they must not end the vehicle's process."""
+        try:
+            return self.health()
+        except Exception as error:
+            self.get_logger().error(traceback.format_exc(), throttle_duration_sec=30.0)
+            return ERROR, f"diagnostics failed: {type(error).__name__}: {error}", {}
 
     def _log_change(self, level: bytes, message: str) -> None:
         """One line for a change of level; rclpy keeps one severity per calling line."""

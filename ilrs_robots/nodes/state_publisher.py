@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import perf_counter
 from typing import Any, Final
 
 from geometry_msgs.msg import TransformStamped
@@ -105,6 +106,7 @@ class StatePublisherNode(ManagedNode):
         return transform_message(parent, child, stamp_ns, *place)
 
     def _on_joints(self, msg: JointState) -> None:
+        begin = perf_counter()
         stamp_ns = to_ns(msg.header.stamp)
         if self._tree is None or self._description.get_subscription_count() == 0:
             return
@@ -118,3 +120,4 @@ class StatePublisherNode(ManagedNode):
                 transforms=[self._message(j, stamp_ns, float(positions[j.name])) for j in known]
             )
         )
+        self.latency.add(perf_counter() - begin)

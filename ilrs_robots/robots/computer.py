@@ -56,14 +56,18 @@ def values(disk_of: Path) -> dict[str, object]:
     """Everything that changes while a vehicle runs, and its versions.
 
     Args:
-        disk_of: a folder on the disk that counts.
+        disk_of: a folder on the disk that counts; its free space is NaN while nobody can tell.
     """
     synchronised = clock_synchronised()
+    try:
+        free_mb = shutil.disk_usage(disk_of).free / _MB
+    except OSError:  # the disk is gone, or its folder
+        free_mb = float("nan")
     return {
         **versions(),
         "wall_time_s": time.time(),
         "clock_synchronised": "unknown" if synchronised is None else str(synchronised).lower(),
-        "disk_free_mb": shutil.disk_usage(disk_of).free / _MB,
+        "disk_free_mb": free_mb,
         "memory_available_mb": psutil.virtual_memory().available / _MB,
         "load_1min": os.getloadavg()[0],
         "cores": os.cpu_count() or 0,

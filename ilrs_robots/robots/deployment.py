@@ -23,6 +23,7 @@ class HeardTopic(Protocol):
 
     kinds: tuple[str, ...]
     count: int
+    span_s: float
 
     @property
     def rate_hz(self) -> float:
@@ -87,10 +88,12 @@ def topic(
             f"is {whose} process running, and does it publish under this name? ros2 topic info -v",
         )  # fmt: skip
         return
-    if heard.count < 2 or row.rate_hz * waited_s < 3.0:
+    due = row.rate_hz * heard.span_s
+    if due < 3.0:
         yield Finding(check, GOOD, f"{heard.count} messages")
         return
-    share, what = heard.rate_hz / row.rate_hz, f"{heard.rate_hz:.1f} Hz of {row.rate_hz:g} Hz"
+    share = (heard.count + 1) / due  # the next may be due at any moment
+    what = f"{heard.rate_hz:.1f} Hz of {row.rate_hz:g} Hz"
     if share >= SLOW:
         yield Finding(check, GOOD, what)
     else:

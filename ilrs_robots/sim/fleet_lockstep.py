@@ -91,4 +91,4 @@ class FleetLockstep:
                 if other == name or fleet is None or word is None:
                     continue
                 fleet.hear(name, word, now_ns)
-                fleet.hear_plan(name, now_ns, way)
+                fleet.hear_plan(name, now_ns, way, now_ns)

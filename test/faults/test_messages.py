@@ -2,31 +2,26 @@
 
 Each is put into the callback that DDS would call. Nothing may be raised: an exception there ends
 the process. What is not used is counted; what is held stays sane. 500 messages in the short form,
-10 000 in the long one. No node takes a Path: its poses come as goals.
+10 000 in the long one.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
+import message_kinds as kinds
 import numpy as np
 import pytest
 import rclpy
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PoseStamped, TransformStamped
-from grid_map_msgs.msg import GridMap
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from nav_msgs.msg import OccupancyGrid, Odometry
 from rclpy.node import Node
-from sensor_msgs.msg import Imu, JointState, PointCloud2, PointField
-from std_msgs.msg import Float32MultiArray, MultiArrayDimension
-from tf2_msgs.msg import TFMessage
 
 from ilrs_robots.cli.domain import own_domain
+from ilrs_robots.nodes import convert
 from ilrs_robots.nodes.command_gate import CommandGateNode
+from ilrs_robots.nodes.flight import FlightNode
 from ilrs_robots.nodes.localization import LocalizationNode
 from ilrs_robots.nodes.navigation import NavigationNode
 from ilrs_robots.nodes.runtime import bring_up
@@ -34,8 +29,9 @@ from ilrs_robots.nodes.terrain_mapping import TerrainMappingNode
 from ilrs_robots.nodes.transforms import TransformListener
 from ilrs_robots.robots.assembly import dds_environment
 
-SHORT, LONG = 72, 1430
-"""Examples of each of the seven kinds."""
+SHORT, LONG = 42, 834
+"""Examples of each of the twelve kinds."""
+SITE = ["--ros-args", "-p", "site:=three", "-p", "flight:robot:=hopper"]
 
 pytestmark = [
     pytest.mark.node,
@@ -45,17 +41,19 @@ pytestmark = [
 
 
 class Vehicle:
-    """The nodes that take messages from outside, active, in this process."""
+    """A rover's and a hopper's nodes that take messages from outside, active, in this process."""
 
-    def __init__(self, *, navigates: bool) -> None:
+    def __init__(self) -> None:
         self.host = Node("host")
         self.listener = TransformListener(self.host)
         self.localization = LocalizationNode()
         self.mapping = TerrainMappingNode(self.listener)
         self.gate = CommandGateNode()
-        self.managed = [self.localization, self.mapping, self.gate]
-        if navigates:
-            self.managed.append(NavigationNode(self.listener))
+        self.navigation = NavigationNode(self.listener)
+        self.flight = FlightNode(self.listener)
+        self.managed = [
+            self.localization, self.mapping, self.gate, self.navigation, self.flight,
+        ]  # fmt: skip
         for node in self.managed:
             bring_up(node)
 
@@ -72,6 +70,7 @@ class Vehicle:
     def told(self) -> None:
         """Diagnostics can still be made: numbers, no exceptions."""
         for node in self.managed:
+            node.health()  # the report would tell its exception as an error
             node._publish_diagnostics()
 
     def close(self) -> None:
@@ -86,8 +85,8 @@ def vehicle(request: pytest.FixtureRequest) -> Iterator[tuple[Vehicle, int]]:
     with pytest.MonkeyPatch.context() as patch, own_domain({}) as domain:
         for key, value in dds_environment({}).items():
             patch.setenv(key, value)
-        rclpy.init(domain_id=domain)
-        made = Vehicle(navigates=request.param == LONG)
+        rclpy.init(args=SITE, domain_id=domain)
+        made = Vehicle()
         try:
             yield made, request.param
         finally:
@@ -117,158 +116,9 @@ def throw(
     nodes.told()
 
 
-# -- pieces ---------------------------------------------------------------------------------
-NUMBERS = st.one_of(
-    st.floats(-100.0, 100.0),
-    st.floats(width=64),
-    st.sampled_from([0.0, math.nan, math.inf, -math.inf, 1e308, 5e-324]),
-)
-SHORTS = st.floats(width=32)
-STAMPS = st.builds(
-    Time,
-    sec=st.one_of(st.integers(0, 100), st.integers(-(2**31), 2**31 - 1)),
-    nanosec=st.one_of(st.integers(0, 10**9 - 1), st.integers(0, 2**32 - 1)),
-)
-FRAMES = st.sampled_from(
-    [
-        "long_range/lidar_link",
-        "long_range/odom",
-        "long_range/base_link",
-        "map",
-        "",
-        "/",
-        "x y",
-        "\u00e9",
-    ]
-)
-
-
-def headed(draw: Any, msg: Any) -> Any:
-    msg.header.stamp, msg.header.frame_id = draw(STAMPS), draw(FRAMES)
-    return msg
-
-
-def vector(draw: Any, target: Any, names: str) -> None:
-    for name in names:
-        setattr(target, name, draw(NUMBERS))
-
-
-@st.composite
-def clouds(draw: Any) -> PointCloud2:
-    msg = headed(draw, PointCloud2())
-    msg.width, msg.height = draw(st.integers(0, 40)), draw(st.integers(0, 4))
-    step = draw(st.integers(0, 40))
-    msg.point_step = draw(st.one_of(st.just(step), st.integers(0, 2**32 - 1)))
-    msg.row_step = draw(st.one_of(st.just(step * msg.width), st.integers(0, 2**32 - 1)))
-    msg.is_bigendian, msg.is_dense = draw(st.booleans()), draw(st.booleans())
-    names = draw(
-        st.lists(st.sampled_from(["x", "y", "z", "t", "intensity", "ring", ""]), max_size=8)
-    )
-    names = draw(st.sampled_from([["x", "y", "z"], names]))
-    for place, name in enumerate(names):
-        field = PointField(name=name)
-        field.offset = draw(st.one_of(st.just(4 * place), st.integers(0, 2**32 - 1)))
-        field.datatype = draw(st.one_of(st.just(7), st.integers(0, 255)))
-        field.count = draw(st.one_of(st.just(1), st.integers(0, 2**32 - 1)))
-        msg.fields.append(field)
-    size = draw(st.one_of(st.just(step * msg.width * msg.height), st.integers(0, 4000)))
-    msg.data = draw(st.binary(min_size=size, max_size=size))
-    return msg
-
-
-@st.composite
-def grid_maps(draw: Any) -> GridMap:
-    msg = headed(draw, GridMap())
-    msg.info.resolution = draw(st.one_of(st.just(0.1), NUMBERS))
-    msg.info.length_x, msg.info.length_y = draw(NUMBERS), draw(NUMBERS)
-    vector(draw, msg.info.pose.position, "xyz")
-    vector(draw, msg.info.pose.orientation, "xyzw")
-    msg.layers = draw(st.lists(st.sampled_from(["elevation", "upper_bound", ""]), max_size=3))
-    for _ in range(draw(st.integers(0, 3))):
-        rows, cols = draw(st.integers(0, 6)), draw(st.integers(0, 6))
-        data = Float32MultiArray()
-        for label in draw(st.sampled_from([["column_index", "row_index"], ["row_index"], []])):
-            dim = MultiArrayDimension(label=label)
-            dim.size = draw(st.one_of(st.just(rows), st.integers(0, 2**32 - 1)))
-            dim.stride = draw(st.one_of(st.just(rows * cols), st.integers(0, 2**32 - 1)))
-            data.layout.dim.append(dim)
-        data.layout.data_offset = draw(st.one_of(st.just(0), st.integers(0, 2**32 - 1)))
-        data.data = draw(st.lists(SHORTS, min_size=rows * cols, max_size=rows * cols))
-        msg.data.append(data)
-    msg.outer_start_index, msg.inner_start_index = draw(st.integers(0, 9)), draw(st.integers(0, 9))
-    return msg
-
-
-@st.composite
-def occupancies(draw: Any) -> OccupancyGrid:
-    msg = headed(draw, OccupancyGrid())
-    cols, rows = draw(st.integers(0, 8)), draw(st.integers(0, 8))
-    msg.info.width = draw(st.one_of(st.just(cols), st.integers(0, 2**32 - 1)))
-    msg.info.height = draw(st.one_of(st.just(rows), st.integers(0, 2**32 - 1)))
-    msg.info.resolution = draw(st.one_of(st.just(0.1), SHORTS))
-    vector(draw, msg.info.origin.position, "xyz")
-    vector(draw, msg.info.origin.orientation, "xyzw")
-    size = draw(st.one_of(st.just(cols * rows), st.integers(0, 80)))
-    msg.data = draw(st.lists(st.integers(-128, 127), min_size=size, max_size=size))
-    return msg
-
-
-@st.composite
-def joints(draw: Any) -> JointState:
-    msg = headed(draw, JointState())
-    wheels = [
-        f"{side}_wheel" for side in ("front_left", "front_right", "middle_left", "rear_left")
-    ]
-    msg.name = draw(st.lists(st.sampled_from([*wheels, "front_left_steer", "", "?"]), max_size=12))
-    for key in ("position", "velocity", "effort"):
-        size = draw(st.one_of(st.just(len(msg.name)), st.integers(0, 14)))
-        setattr(msg, key, draw(st.lists(NUMBERS, min_size=size, max_size=size)))
-    return msg
-
-
-@st.composite
-def inertials(draw: Any) -> Imu:
-    msg = headed(draw, Imu())
-    vector(draw, msg.orientation, "xyzw")
-    vector(draw, msg.angular_velocity, "xyz")
-    vector(draw, msg.linear_acceleration, "xyz")
-    return msg
-
-
-@st.composite
-def transforms(draw: Any) -> TFMessage:
-    msg = TFMessage()
-    for _ in range(draw(st.integers(0, 3))):
-        item = headed(draw, TransformStamped())
-        item.child_frame_id = draw(FRAMES)
-        vector(draw, item.transform.translation, "xyz")
-        vector(draw, item.transform.rotation, "xyzw")
-        msg.transforms.append(item)
-    return msg
-
-
-@st.composite
-def poses(draw: Any) -> PoseStamped:
-    msg = headed(draw, PoseStamped())
-    vector(draw, msg.pose.position, "xyz")
-    vector(draw, msg.pose.orientation, "xyzw")
-    return msg
-
-
-@st.composite
-def odometries(draw: Any) -> Odometry:
-    msg = headed(draw, Odometry())
-    vector(draw, msg.pose.pose.position, "xyz")
-    vector(draw, msg.pose.pose.orientation, "xyzw")
-    vector(draw, msg.twist.twist.linear, "xyz")
-    msg.pose.covariance = np.full(36, draw(NUMBERS))
-    return msg
-
-
-# -- tests ----------------------------------------------------------------------------------
 def test_clouds_are_fused_or_counted_by_reason(vehicle: tuple[Vehicle, int]) -> None:
     step = vehicle[0].mapping._step
-    throw(vehicle, "/lidar/points", clouds())
+    throw(vehicle, "/lidar/points", kinds.clouds())
     assert sum(step.dropped.values()) > 0
     assert all(reason for reason in step.dropped)
     assert not np.isinf(step.map.layer("elevation")).any()
@@ -277,12 +127,13 @@ def test_clouds_are_fused_or_counted_by_reason(vehicle: tuple[Vehicle, int]) -> 
 @pytest.mark.parametrize(
     ("topic", "made"),
     [
-        ("/traversability", occupancies()),
-        ("/terrain_heights", grid_maps()),
-        ("/joint_states", joints()),
-        ("/imu/data", inertials()),
-        ("/tf", transforms()),
-        ("/odom", odometries()),
+        ("/traversability", kinds.occupancies()),
+        ("/terrain_heights", kinds.grid_maps()),
+        ("/joint_states", kinds.joints()),
+        ("/imu/data", kinds.inertials()),
+        ("/tf", kinds.transforms()),
+        ("/odom", kinds.odometries()),
+        ("/fleet/poses", kinds.odometries()),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -297,7 +148,30 @@ def test_other_messages_end_nothing(
     assert (decision.linear_mps, decision.angular_rps) == (0.0, 0.0)
 
 
+def test_ways_of_others_are_of_this_time_and_frame(vehicle: tuple[Vehicle, int]) -> None:
+    topic, node = "/crewed_rover/way", vehicle[0].navigation
+    memory = node._fleet.memory
+    throw(vehicle, topic, kinds.paths())
+    good = convert.path_message(np.array([[1.0, 2.0]]), 0.0, "map", node.now_ns())
+    foreign = convert.path_message(np.array([[3.0, 4.0]]), 0.0, "odom", node.now_ns())
+    late = convert.path_message(np.array([[5.0, 6.0]]), 0.0, "map", (2**31 - 1) * 10**9)
+    for msg in (good, foreign, late):
+        assert vehicle[0].send(topic, msg) == 1
+    assert memory._plans["crewed_rover"][1].tolist() == [[1.0, 2.0]]
+    assert memory.refused["plan_other_frame"] > 0
+    assert memory.refused["plan_from_the_future"] > 0
+
+
+@pytest.mark.parametrize(
+    ("topic", "made"),
+    [("/altimeter/range", kinds.ranges()), ("/tank/pressure", kinds.pressures())],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_only_a_hopper_hears_ends_nothing(
+    vehicle: tuple[Vehicle, int], topic: str, made: st.SearchStrategy[Any]
+) -> None:
+    throw(vehicle, topic, made)
+
+
 def test_goals_of_any_kind_end_nothing(vehicle: tuple[Vehicle, int]) -> None:
-    if vehicle[1] == SHORT:
-        pytest.skip("the navigator is in the long form")
-    throw(vehicle, "/goal_pose", poses())
+    throw(vehicle, "/goal_pose", kinds.poses())

@@ -6,6 +6,7 @@ The wire is two TAP devices whose frames this test carries, so that no kernel mo
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -23,8 +24,12 @@ from typing import Any
 
 import pytest
 
+from ilrs_robots.robots.model import load_robot
+from ilrs_robots.robots.settings import gate_config_of
+
 PEER = Path(__file__).with_name("network_peer.py")
 OWN = {"vehicle": "192.168.77.1", "base": "192.168.77.2"}
+GATE = gate_config_of(load_robot("long_range"))
 STALE_S = 0.5
 """After this the gate only brakes, along its ramp."""
 WAIT_S = 240.0
@@ -146,6 +151,20 @@ def rig() -> Iterator[Rig]:
     made.close()
 
 
+def check_it_brakes(outputs: list[dict[str, Any]], cut_s: float) -> None:
+    """Along the ramp from the bound of staleness on; the gate's own pauses are no fault of it."""
+    rows = [(float(row["stamp_s"]), float(row["speed_mps"])) for row in outputs]
+    top, pauses_s = max(speed for _, speed in rows), 0.0
+    for (before_s, before), (now_s, now) in itertools.pairwise(rows):
+        pauses_s += max(now_s - before_s - GATE.max_step_s, 0.0)
+        step_s = min(now_s - max(before_s, cut_s + STALE_S), GATE.max_step_s)
+        if step_s > 0.0:
+            assert now <= max(before - GATE.max_decel_mps2 * step_s, 0.0) + 1e-6, (before_s, now_s)
+    last_s = max((stamp_s for stamp_s, speed in rows if speed), default=cut_s) - cut_s
+    print(f"cut: the last moving output came {last_s:.2f} s later")
+    assert last_s < STALE_S + top / GATE.max_decel_mps2 + pauses_s + 0.1
+
+
 @pytest.mark.parametrize(
     ("outputs", "cuts", "share"),
     [(40, 1, 0.1), pytest.param(1200, 5, 0.5, marks=pytest.mark.soak)],
@@ -166,9 +185,6 @@ def test_a_third_lost_is_driven_through_and_a_cut_stops(
         cut_s = time.time()
         rig.until(lambda: rig.speed() == 0.0, "the stop")
         rig.until(lambda: "teleop command" in rig.gate(), "the reason in the diagnostics")
-        speeds = [r["speed_mps"] for r in rig.commands(cut_s + STALE_S)]
-        last = max((r["stamp_s"] for r in rig.commands(cut_s) if r["speed_mps"]), default=cut_s)
-        print(f"cut: the last moving output came {last - cut_s:.2f} s later")
-        assert speeds == sorted(speeds, reverse=True), "it brakes, and does nothing else"
+        check_it_brakes(rig.commands(cut_s), cut_s)
         rig.wire.loss = 0.0
         rig.until(lambda: rig.speed() > 0.1, "the drive to go on over the mended wire")

@@ -13,56 +13,15 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
-from nav_msgs.msg import Odometry
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from borrow import borrowed
 
 pytestmark = [pytest.mark.launch, pytest.mark.soak, pytest.mark.timeout(3000)]
-STALE_S = 0.5
 STARVED_S = 12.0
 """Simulated, at the longest."""
 PATIENCE_S = 900.0
-ALL = QoSProfile(depth=2000, reliability=ReliabilityPolicy.RELIABLE)
-
-
-class Witness:
-    """Everything that a judge needs to hear."""
-
-    def __init__(self, node: Any) -> None:
-        self.commands: list[tuple[float, float]] = []
-        self.poses: list[float] = []
-        self.gate: list[str] = []
-        subscribe = node.create_subscription
-        subscribe(TwistStamped, "/long_range/cmd_vel", self._command, ALL)
-        subscribe(Odometry, "/long_range/odom", self._pose, ALL)
-        subscribe(DiagnosticArray, "/diagnostics", self._told, ALL)
-
-    def _command(self, msg: TwistStamped) -> None:
-        moves = abs(msg.twist.linear.x) + abs(msg.twist.angular.z)
-        self.commands.append((seconds(msg), moves))
-
-    def _pose(self, msg: Odometry) -> None:
-        self.poses.append(seconds(msg))
-
-    def _told(self, msg: DiagnosticArray) -> None:
-        self.gate += [s.message for s in msg.status if s.name.endswith("/command_gate")]
-
-    def stalest_s(self, begin_s: float) -> float:
-        """Oldest pose that a moving command went out on."""
-        poses = np.sort(self.poses)
-        stamps = np.array([t for t, moves in self.commands if moves > 0.0 and t > begin_s])
-        if not len(stamps):
-            return 0.0
-        newest = poses[np.maximum(np.searchsorted(poses, stamps, side="right") - 1, 0)]
-        return float(np.max(stamps - newest))
-
-
-def seconds(msg: Any) -> float:
-    return float(msg.header.stamp.sec + msg.header.stamp.nanosec * 1e-9)
+SUPERVISION = borrowed("launch/test_supervision.py")
 
 
 @contextlib.contextmanager
@@ -96,7 +55,7 @@ def test_without_processor_time_it_stands_and_goes_on_afterwards(
     start: Callable[..., Any], truth: Any
 ) -> None:
     run = start("sim", "--site", "shackleton", "--goal", "14,4", "--duration", "400", "--rtf", "1")
-    witness = Witness(truth.node)
+    witness = SUPERVISION.Witness(truth.node)
     run.until(truth(truth.drives), "the vehicle drives", PATIENCE_S)
     begin_s, heard = truth.rows[-1][0], len(witness.gate)
     with starved(run.child("robot_node"), max(os.sched_getaffinity(0))):
@@ -113,5 +72,5 @@ def test_without_processor_time_it_stands_and_goes_on_afterwards(
     assert any(message != "open" for message in witness.gate[heard:])
     run.until(truth(lambda: "goal succeeded" in run.said()), "the goal", PATIENCE_S)
     assert run.process.wait(timeout=120) == 0
-    assert witness.stalest_s(begin_s) < STALE_S
+    assert witness.stalest_s(begin_s) < SUPERVISION.STALE_S
     truth.check_it_was_steady()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -11,10 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from ilrs_robots.cli.supervisor import program
 from ilrs_robots.nodes import qos
@@ -29,6 +35,9 @@ BRAKE_MPS2 = 0.6
 LAG_S = 0.6
 """Simulated time that may pass between the kill and what this test has seen of the truth."""
 RESTING_MPS = 0.02
+STALE_S = 0.5
+"""On a pose that is older the gate sends nothing but the ramp to a stop."""
+ALL = QoSProfile(depth=2000, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class Truth:
@@ -76,6 +85,52 @@ class Truth:
             assert math.dist(before[2:], after[2:]) < 0.3
 
 
+class Witness:
+    """Everything that a judge needs to hear."""
+
+    def __init__(self, node: Any) -> None:
+        self.commands: list[tuple[float, float]] = []
+        self.poses: list[float] = []
+        self.gate: list[str] = []
+        self.modes: list[str] = []
+        subscribe = node.create_subscription
+        subscribe(TwistStamped, "/long_range/cmd_vel", self._command, ALL)
+        subscribe(Odometry, "/long_range/odom", self._pose, ALL)
+        subscribe(DiagnosticArray, "/diagnostics", self._told, ALL)
+        subscribe(DiagnosticStatus, "/long_range/health", self._health, ALL)
+
+    def _command(self, msg: TwistStamped) -> None:
+        moves = abs(msg.twist.linear.x) + abs(msg.twist.angular.z)
+        self.commands.append((seconds(msg), moves))
+
+    def _pose(self, msg: Odometry) -> None:
+        self.poses.append(seconds(msg))
+
+    def _told(self, msg: DiagnosticArray) -> None:
+        self.gate += [s.message for s in msg.status if s.name.endswith("/command_gate")]
+
+    def _health(self, msg: DiagnosticStatus) -> None:
+        self.modes += {pair.key: pair.value for pair in msg.values}["modes"].split(",")
+
+    def stalest_s(self, begin_s: float, *, braking: bool = True) -> float:
+        """Oldest pose that a moving command went out on, or one that does not brake."""
+        poses = np.sort(self.poses)
+        rows = zip(self.commands, self.commands[1:], strict=False)
+        moving = [
+            now_s
+            for (_, before), (now_s, moves) in rows
+            if moves > 0.0 and (braking or moves >= before) and begin_s < now_s <= poses[-1]
+        ]
+        if not moving:
+            return 0.0
+        newest = poses[np.maximum(np.searchsorted(poses, moving, side="right") - 1, 0)]
+        return float(np.max(np.array(moving) - newest))
+
+
+def seconds(msg: Any) -> float:
+    return float(msg.header.stamp.sec + msg.header.stamp.nanosec * 1e-9)
+
+
 @pytest.fixture
 def truth(domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Truth]:
     for key, value in dds_environment({}).items():
@@ -85,8 +140,8 @@ def truth(domain_id: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Truth]:
     made.close()
 
 
-def drive_and_lose(run: Any, truth: Truth, executable: str, number: int) -> None:
-    """Take a process away from a driving vehicle: it stands, and the process comes back."""
+def drive_and_stop(run: Any, truth: Truth, executable: str, number: int) -> Any:
+    """Take a process away from a driving vehicle: it stands; the process, and since when."""
     run.until(truth(truth.drives), "the vehicle drives")
     victim = run.child(executable)
     assert victim is not None
@@ -97,7 +152,31 @@ def drive_and_lose(run: Any, truth: Truth, executable: str, number: int) -> None
     top = max(row[1] for row in truth.rows if row[0] >= at_s)
     print(f"{executable}: stands {stood_s - at_s:.2f} s after {speed:.2f} m/s was seen")
     assert stood_s - at_s < BRAKES_WITHIN_S + LAG_S + max(top, speed) / BRAKE_MPS2
+    return victim, at_s
+
+
+def drive_and_lose(run: Any, truth: Truth, executable: str, number: int) -> None:
+    """As above, and the process comes back as another."""
+    victim, _ = drive_and_stop(run, truth, executable, number)
     run.until(lambda: run.child(executable) not in (victim, None), "it is started again")
+
+
+def freeze_and_go_on(run: Any, truth: Truth, witness: Witness) -> float:
+    """The nodes stand still for less than the watchdog allows, and then go on; from when."""
+    said = len(witness.gate)
+    victim, at_s = drive_and_stop(run, truth, "robot_node", signal.SIGSTOP)
+    shut = truth(lambda: any("old, limit" in message for message in witness.gate[said:]))
+    run.until(shut, "the gate to say what is stale")
+    victim.send_signal(signal.SIGCONT)
+    return float(at_s)
+
+
+def freeze_until_it_is_missed(run: Any, truth: Truth, witness: Witness) -> Any:
+    """The gate stands still until the vehicle's health names that it lacks something."""
+    victim, _ = drive_and_stop(run, truth, "command_gate", signal.SIGSTOP)
+    said = len(witness.modes)
+    run.until(truth(lambda: "incomplete" in witness.modes[said:]), "the mode without a gate")
+    return victim
 
 
 @pytest.mark.timeout(700)
@@ -105,10 +184,17 @@ def test_a_killed_process_stops_the_vehicle_and_the_drive_goes_on(
     start: Callable[..., Any], truth: Truth
 ) -> None:
     run = start("sim", "--site", "shackleton", "--goal", "8,-3", "--duration", "300")
+    witness = Witness(truth.node)
+    begin_s = freeze_and_go_on(run, truth, witness)
+    gate = freeze_until_it_is_missed(run, truth, witness)
+    with contextlib.suppress(psutil.NoSuchProcess):  # the watchdog may have been first
+        gate.kill()
+    run.until(lambda: run.child("command_gate") not in (gate, None), "the gate to be back")
     drive_and_lose(run, truth, "robot_node", signal.SIGKILL)
     run.until(truth(lambda: "goal succeeded" in run.said()), "the goal")
     assert run.process.wait(timeout=120) == 0
     truth.check_it_was_steady()
+    assert witness.stalest_s(begin_s, braking=False) < STALE_S
     assert "long_range ended with signal SIGKILL" in run.said()
     assert math.dist(truth.rows[-1][2:], (8.0, -3.0)) < 2.5
     assert run.orphans() == []

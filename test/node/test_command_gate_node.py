@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from grid_map_msgs.msg import GridMap
 from nav_msgs.msg import OccupancyGrid, Odometry
@@ -128,6 +128,16 @@ def test_a_command_that_is_not_a_number_stops(graph: Any, driver: Driver) -> Non
     driver.speed_mps = float("nan")
     graph.until(lambda: driver.latest() == 0.0, "a stop on NaN")
     assert all(np.isfinite(msg.twist.linear.x) for msg in driver.out)
+    values: dict[str, str] = {}
+
+    def told(msg: DiagnosticArray) -> None:
+        values.update((pair.key, pair.value) for pair in msg.status[0].values)
+
+    driver.node.create_subscription(DiagnosticArray, "/diagnostics", told, qos.STATE)
+    graph.until(lambda: int(values.get("refused_nav_not_finite", 0)) > 0, "it to be told")
+    assert 0.0 < float(values["latency_p50_ms"]) <= float(values["latency_max_ms"]) < 1000.0
+    driver.attitude_w = 0.0
+    graph.until(lambda: "refused_pose_without_attitude" in values, "the pose that is none")
 
 
 def test_output_never_exceeds_the_vehicles_speed(graph: Any, driver: Driver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from rclpy.parameter import Parameter
 
 from ilrs_robots.nodes import qos
 from ilrs_robots.nodes.health import AGGREGATE, HealthNode
-from ilrs_robots.nodes.managed import ERROR, OK, ManagedNode
+from ilrs_robots.nodes.managed import ERROR, OK, WARN, ManagedNode
 from ilrs_robots.nodes.runtime import bring_up
 
 pytestmark = pytest.mark.node
@@ -73,6 +74,7 @@ def test_degraded_modes_are_published_by_name_and_every_change_is_logged(
         seen.values
     )
     assert float(seen.values["in./diagnostics.rate_hz"]) > 0.0
+    assert float(seen.values["latency_max_ms"]) > 0.0
     power.level, power.sentence = OK, "warm again"
     graph.until(lambda: seen.modes == "nominal", "health again")
     drop(graph, power)
@@ -80,6 +82,47 @@ def test_degraded_modes_are_published_by_name_and_every_change_is_logged(
     lines = [line for line in capfd.readouterr().err.splitlines() if "diagnostics: " in line]
     said = [line.rpartition("diagnostics: ")[2] for line in lines if "[power]" in line]
     assert said == ["a cable has come off", "warm again"]
+
+
+def test_a_fault_in_the_diagnostics_is_told_and_ends_nothing(
+    graph: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    power = graph.add(Part("power"))
+    told: list[tuple[bytes, str]] = []
+
+    def take(msg: DiagnosticArray) -> None:
+        told.extend((status.level, status.message) for status in msg.status)
+
+    graph.add(Node("operator")).create_subscription(
+        DiagnosticArray, "/diagnostics", take, qos.STATE
+    )
+    bring_up(power)
+    graph.until(lambda: (OK, "warm") in told, "a healthy node")
+    power.health = lambda: 1 // 0
+    graph.until(lambda: told[-1][0] == ERROR, "the fault")
+    assert "ZeroDivisionError" in told[-1][1]
+    del power.health
+    graph.until(lambda: told[-1] == (OK, "warm"), "health again")
+    assert "1 // 0" in capfd.readouterr().err  # the line that is wrong
+
+
+def test_a_disk_that_is_not_there_is_refused_and_one_that_goes_is_told(
+    graph: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "state"
+    told = {"robot": "hopper", "site": "three", "disk_of": str(folder), "use_sim_time": True}
+    health = HealthNode(parameter_overrides=[Parameter(k, value=v) for k, v in told.items()])
+    graph.add(health)
+    health.trigger_configure()
+    assert not health.active
+    assert f"disk_of is '{folder}': there is no such folder" in capfd.readouterr().err
+    folder.mkdir()
+    bring_up(health)
+    seen = Listener(graph)
+    graph.until(lambda: float(seen.values.get("disk_free_mb", "nan")) > 0.0, "the free space")
+    folder.rmdir()
+    graph.until(lambda: seen.values["disk_free_mb"] == "nan", "that nobody can tell it")
+    assert health.health()[:2] == (WARN, f"free space unknown: {folder} cannot be read")
 
 
 def drop(graph: Any, node: Any) -> None:

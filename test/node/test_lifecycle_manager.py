@@ -69,6 +69,7 @@ def test_a_call_that_times_out_is_not_repeated_blindly(graph: Any) -> None:
     node = graph.add(Worker("slow", log, takes_s=0.5))
     manager = graph.add(LifecycleManager(["slow"], answer_s=0.2, on_event=events.append))
     graph.until(lambda: manager.up, "the slow node to be active")
+    assert "slow did not answer configure in time" in events
     assert log == ["slow"]
     assert node.active
 
@@ -89,6 +90,22 @@ def test_a_node_that_somebody_deactivates_is_led_up_again(graph: Any) -> None:
     graph.until(lambda: manager.up, "it to be active")
     node.trigger_deactivate()
     graph.until(lambda: node.active, "it to be active again")
+
+
+def test_a_node_that_has_ended_for_good_is_said_once(graph: Any) -> None:
+    node = graph.add(Worker("done", []))
+    events: list[str] = []
+    manager = graph.add(LifecycleManager(["done"], on_event=events.append))
+    graph.until(lambda: manager.up, "it to be active")
+    node.trigger_shutdown()
+    graph.until(lambda: not manager.up, "the loss to be seen")
+    seen_s = manager._posts[0].told_s
+    graph.until(lambda: manager._posts[0].told_s > seen_s, "it to be asked again")
+    assert events == [
+        "done is active",
+        "done is not active any more",
+        "done is finalized: only a restart of its process brings it back",
+    ]
 
 
 @pytest.mark.soak

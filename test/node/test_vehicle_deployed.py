@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -18,9 +19,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rclpy
 from click.testing import CliRunner
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node, NodeNameNonExistentError
 from std_msgs.msg import String
 
@@ -182,6 +186,43 @@ def test_the_policy_names_exactly_what_a_running_vehicle_has(
 
     until(lambda: not differences(), "the graph to be what the policy says", 30.0)
     watcher.destroy_subscription(listener)
+
+
+def test_every_node_tells_once_a_second_what_it_takes_and_costs(
+    vehicle: Vehicle, watcher: Node
+) -> None:
+    specs = robot_processes(SITE, 0, vehicle.robot, use_sim_time=False, drives=vehicle.drives)
+    nodes = {node for spec in specs for node in spec.nodes}
+    stamps_s: dict[str, list[float]] = {node: [] for node in nodes}
+    values: dict[str, dict[str, str]] = {}
+
+    def take(msg: DiagnosticArray) -> None:
+        (status,) = msg.status
+        robot, _, node = status.name.partition("/")
+        assert robot == status.hardware_id == vehicle.robot
+        stamps_s[node].append(msg.header.stamp.sec + msg.header.stamp.nanosec * 1e-9)
+        values[node] = {pair.key: pair.value for pair in status.values}
+
+    listener = watcher.create_subscription(DiagnosticArray, "/diagnostics", take, qos.STATE)
+    executor = SingleThreadedExecutor(context=watcher.context)
+    executor.add_node(watcher)
+
+    def heard() -> bool:
+        executor.spin_once(timeout_sec=0.1)
+        return min(map(len, stamps_s.values())) >= 6
+
+    until(heard, "six reports of every node")
+    executor.shutdown()
+    watcher.destroy_subscription(listener)
+    for node, told in values.items():
+        assert 0.8 < np.median(np.diff(stamps_s[node])) < 1.2, node
+        assert {"latency_p50_ms", "latency_p95_ms", "latency_max_ms", "rate_hz"} <= set(told)
+        for key in ("cpu_percent", "process_cpu_percent", "process_memory_mb"):
+            assert float(told[key]) >= 0.0, (node, key)
+        inputs = {key for key in told if re.fullmatch(r"in\..+\.rate_hz", key)}
+        assert inputs or node == "state_publisher", node  # it listens when somebody draws
+    assert float(values["health"]["in./diagnostics.rate_hz"]) > 0.0
+    assert abs(float(values["health"]["in./diagnostics.age_s"])) < 5.0
 
 
 def test_the_check_tells_what_is_there_and_what_is_missing(

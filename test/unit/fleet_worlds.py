@@ -109,7 +109,7 @@ class Plane:
                 if other is not car:
                     memory = other.navigator.meetings.fleet
                     memory.hear(car.name, word, self.now_ns)
-                    memory.hear_plan(car.name, self.now_ns, car.navigator.way_m)
+                    memory.hear_plan(car.name, self.now_ns, car.navigator.way_m, self.now_ns)
 
     def run(self, seconds: float) -> None:
         for tick in range(round(seconds / DT)):

@@ -132,7 +132,7 @@ def test_a_disc_holds_the_vehicle_whatever_it_did_since(
 def test_a_silent_vehicle_stays_where_it_was_last_seen() -> None:
     memory = FleetMemory({"a": BODY}, FleetConfig())
     memory.hear("a", PeerWord(S, 5.0, -3.0), S)
-    memory.hear_plan("a", S, np.array([[5.0, -3.0], [50.0, 0.0]]))
+    memory.hear_plan("a", S, np.array([[5.0, -3.0], [50.0, 0.0]]), S)
     for hours in (0.01, 1.0, 1000.0):
         (disc,) = memory.discs(round(hours * 3600 * S))
         assert (disc.x_m, disc.y_m, disc.radius_m) == (5.0, -3.0, BODY.radius_m)
@@ -154,9 +154,15 @@ def test_words_that_cannot_be_used_are_counted_and_change_nothing() -> None:
     assert dict(memory.refused) == {
         "stranger": 1, "not_finite": 2, "late": 1, "from_the_future": 1
     }  # fmt: skip
-    assert not memory.hear_plan("a", S, np.array([[math.inf, 0.0]]))
+    assert memory.hear_plan("a", 10 * S, np.array([[5.0, 0.0]]), 10 * S)
+    assert not memory.hear_plan("a", 10 * S, np.array([[math.inf, 0.0]]), 10 * S)
+    assert not memory.hear_plan("a", 99 * S, np.array([[7.0, 0.0]]), 10 * S)
+    assert (memory.refused["plan"], memory.refused["plan_from_the_future"]) == (1, 1)
     (disc,) = memory.discs(10 * S)
-    assert (disc.x_m, disc.y_m) == (1.0, 2.0)
+    assert (disc.x_m, disc.y_m, disc.idle_s) == (1.0, 2.0, 0.0)
+    assert disc.plan_m.tolist() == [[5.0, 0.0]]
+    (later,) = memory.discs(12 * S)
+    assert later.idle_s == 2.0  # a way of another time made nobody busy
 
 
 def test_first_within_lets_a_line_leave_what_it_begins_in() -> None:

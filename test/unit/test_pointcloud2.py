@@ -122,6 +122,7 @@ def test_array_columns_and_pcl_padding_are_read():
     [
         ({"point_step": 11}, "point_step"),
         ({"point_step": 0}, "point_step"),
+        ({"point_step": 2**32 - 1}, "point_step"),
         ({"data": b"\0" * 59}, "truncated"),
         ({"width": 10**8}, "truncated"),
         ({"height": 10**8, "width": 10**8, "row_step": 12 * 10**8}, "truncated"),

@@ -201,17 +201,19 @@ class FleetMemory:
             self._busy_ns[name] = word.stamp_ns
         return True
 
-    def hear_plan(self, name: str, stamp_ns: int, plan_m: FloatArray) -> bool:
+    def hear_plan(self, name: str, stamp_ns: int, plan_m: FloatArray, now_ns: int) -> bool:
         """Take where a vehicle wants to go; whether it was used.
 
         Args:
             name: of the vehicle.
             stamp_ns: when it told.
             plan_m: (N, 2) metres, map; empty where it wants nowhere.
+            now_ns: the listener's clock.
         """
         plan = np.asarray(plan_m, dtype=np.float64).reshape(-1, 2)
-        if name not in self._bodies or not np.isfinite(plan).all():
-            self.refused["plan"] += 1
+        usable = name in self._bodies and bool(np.isfinite(plan).all())
+        if not usable or stamp_ns > now_ns + _AHEAD_NS:
+            self.refused["plan_from_the_future" if usable else "plan"] += 1
             return False
         self._plans[name] = (stamp_ns, plan)
         if len(plan):

@@ -26,6 +26,8 @@ UINT32: Final = 6
 _DATATYPES: Final = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"
 }  # fmt: skip
+_MOST_BYTES: Final = 2**31 - 1
+"""Of a point: the largest item that numpy can describe."""
 _PADDING_NAMES: Final = ("", "_")
 _INTENSITY_FIELDS: Final = ("intensity", "reflectivity", "signal")
 
@@ -103,6 +105,10 @@ def structured_view(
             "negative_size",
             f"height {height}, width {width}, point_step {point_step}, row_step {row_step}: "
             "none may be negative",
+        )
+    if point_step > _MOST_BYTES:
+        raise MessageLayoutError(
+            "point_step", f"point_step is {point_step} bytes, more than {_MOST_BYTES} bytes"
         )
     key = tuple(PointField(*item) for item in fields)
     dtype = _point_dtype(key, point_step, bool(is_bigendian))

@@ -71,6 +71,7 @@ class QuickExecutor(SingleThreadedExecutor):  # type: ignore[misc]
         self._stale = True
         self._held: _Held | None = None
         self._round_s = time.monotonic()
+        self._in_a_turn = False
         super().__init__(context=context)
 
     def wake(self) -> None:
@@ -89,12 +90,14 @@ class QuickExecutor(SingleThreadedExecutor):  # type: ignore[misc]
         super().remove_node(node)
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
-        """End, and let go of every entity."""
-        self.let_go()
-        return bool(super().shutdown(timeout_sec))
+        """End, and let go of every entity; from a callback or another thread, after the turn."""
+        ended = bool(super().shutdown(timeout_sec))
+        if not self._in_a_turn:
+            self.let_go()
+        return ended
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        """Wait once, at most for a time, and serve everything that is ready.
+        """Wait once, at most for a time, and serve everything that is ready; nothing once ended.
 
         Args:
             timeout_sec: wall seconds; None or less than 0 for as long as it takes.
@@ -106,24 +109,45 @@ class QuickExecutor(SingleThreadedExecutor):  # type: ignore[misc]
         if self._is_a_group_blocked():
             super().spin_once(timeout_sec)
             return
+        self._in_a_turn = True
+        try:
+            self._take_turn(timeout_sec)
+        finally:
+            self._in_a_turn = False
+            if self._is_shutdown:
+                self.let_go()
+
+    def _take_turn(self, timeout_sec: float | None) -> None:
         self._go_on_with_tasks()
-        if self._stale or self._held is None:
-            self.let_go()
-            self._stale = False
-            self._held = _Held(self._context, self.get_nodes(), self._guard, self._sigint_gc)
+        held = self._hold()
+        if held is None:
+            return
         wait_s = max(self._round_s + ROUND_S - time.monotonic(), 0.0)
         if timeout_sec is not None and timeout_sec >= 0.0:
             wait_s = min(wait_s, timeout_sec)
-        others = self._held.wait(wait_s)
+        others = held.wait(wait_s)
         self._check_context()
-        for timer in self._held.timers_ready:
-            if timer.handle.is_timer_ready():  # not cancelled, nor called by another's callback
+        for timer in held.timers_ready:
+            # not cancelled, nor called by another's callback, nor the end called for
+            if not self._is_shutdown and timer.handle.is_timer_ready():
                 _serve(self._take_timer(timer))
-        for subscription in self._held.subscriptions_ready:
-            _serve(self._take_subscription(subscription))
+        for subscription in held.subscriptions_ready:
+            if not self._is_shutdown:
+                _serve(self._take_subscription(subscription))
         if others or time.monotonic() >= self._round_s + ROUND_S:
             self._check_context()  # a callback may have ended it
             self._make_round()
+
+    def _hold(self) -> _Held | None:
+        """What to wait for, entered anew where entities came or went; None once ended."""
+        with self._shutdown_lock:  # another thread's shutdown takes the guards away
+            if self._is_shutdown:
+                return None
+            if self._stale or self._held is None:
+                self.let_go()
+                self._stale = False
+                self._held = _Held(self._context, self.get_nodes(), self._guard, self._sigint_gc)
+            return self._held
 
     def _make_round(self) -> None:
         """Everything that is ready, as rclpy's executor serves it."""
@@ -155,7 +179,8 @@ class QuickExecutor(SingleThreadedExecutor):  # type: ignore[misc]
 
     def _check_context(self) -> None:
         if not self._context.ok():
-            self.let_go()
+            if not self._in_a_turn:
+                self.let_go()
             raise ExternalShutdownException
 
     def let_go(self) -> None:

@@ -47,7 +47,7 @@ class Watch:
             f"{self.what}: {slope:+.2f} MB/h ({low:+.2f} to {high:+.2f}), "
             f"{used_mb[0]:.1f} to {used_mb[-1]:.1f} MB over {np.ptp(time_s):.0f} simulated s"
         )
-        assert low < LIMIT_MB_PER_H
+        assert slope < LIMIT_MB_PER_H
 
 
 def sampled(watch: Watch, span_s: float, step: Callable[[], float]) -> None:

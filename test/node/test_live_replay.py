@@ -158,7 +158,9 @@ class Listener:
         self.odom: list[Any] = []
         self.edges: list[Any] = []
         self.maps: dict[str, Any] = {}
-        node.create_subscription(Odometry, f"/{ROBOT}/odom", self.odom.append, qos.STREAM)
+        self._heard = node.create_subscription(
+            Odometry, f"/{ROBOT}/odom", self.odom.append, qos.STREAM
+        )
         node.create_subscription(TFMessage, "/tf", self._on_tf, qos.TF)
         for name, kind in (("elevation_map", GridMap), ("traversability", OccupancyGrid)):
             keep = partial(self.maps.__setitem__, name)
@@ -166,6 +168,10 @@ class Listener:
 
     def _on_tf(self, message: TFMessage) -> None:
         self.edges += [e for e in message.transforms if e.header.frame_id == "map"]
+
+    def wait_for_nodes(self) -> None:
+        """Until they are heard: what they say before, on a busy machine seconds of it, is lost."""
+        self._graph.until(self._heard.get_publisher_count, "somebody who tells the odometry")
 
     def spin(self, _state: Any = None) -> None:
         self._graph.spin(20)
@@ -247,6 +253,7 @@ def test_live_at_two_rates_and_offline_agree(
     folder = cut(BAG, tmp_path / "bag", 5.0)
     expected, truth = offline(folder)
     listener = Listener(graph)
+    listener.wait_for_nodes()
     with Bag(folder) as bag:
         playback = Playback(bag, ReplayProfile())
         for rate in (3.0, 1.0):

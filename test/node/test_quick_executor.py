@@ -192,6 +192,34 @@ def test_the_end_of_the_context_ends_the_spin(spun: Spun) -> None:
     assert not rclpy.ok()
 
 
+@pytest.mark.parametrize("spun", [QuickExecutor], indirect=True)
+def test_a_callback_or_a_thread_may_shut_it_down(spun: Spun) -> None:
+    """Its guards and entities are taken away while the turn under way still uses them."""
+    node = spun.node("one")
+    heard: list[str] = []
+
+    def end(name: str) -> None:
+        heard.append(name)
+        spun.executor.shutdown()
+
+    node.create_timer(0.001, lambda: end("a"))
+    node.create_timer(0.001, lambda: end("b"))
+    spun.executor.spin()
+    assert len(heard) == 1  # the other was due as well, and is not called any more
+    spun.executor.spin_once(timeout_sec=0.01)
+    assert len(heard) == 1
+
+    other = QuickExecutor()
+    silent = Node("two")
+    spun.nodes.append(silent)
+    other.add_node(silent)
+    thread = threading.Thread(target=other.spin)
+    thread.start()
+    assert other.shutdown()
+    thread.join(20.0)
+    assert not thread.is_alive()
+
+
 def _served(node: Node, spun: Spun, count: int) -> None:
     """Let a number of messages go round, one after the other."""
     sent = node.create_publisher(String, "words", qos.STREAM)

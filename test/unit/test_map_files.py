@@ -303,7 +303,7 @@ def test_the_command_line_exports_and_tells(tmp_path: Path, capsys: Any) -> None
         (["info", str(path)], "80 x 80 cells of 0.1 m"),
     ):
         assert cli.main(["map", *arguments], standalone_mode=False) == 0
-        assert said in capsys.readouterr().out.replace("\n", " ")
+        assert said in " ".join(capsys.readouterr().out.split())
     with rasterio.open(out) as data:
         assert data.descriptions == ("elevation", "count")
         assert data.tags()["ILRS_FRAME"] == "map"

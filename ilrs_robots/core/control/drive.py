@@ -75,6 +75,7 @@ class WheelDrive:
         self.v_mps = self.w_rps = 0.0
         self._command = (0.0, 0.0)
         self._deadline_ns: int | None = None
+        self._wanted: FloatArray | None = None
 
     def command(self, command: VelocityCommand, now_ns: int) -> None:
         """Take a command at time ``now_ns``; it is clipped to the limits.
@@ -106,10 +107,15 @@ class WheelDrive:
         wanted: FloatArray | None = None
         share = 1.0
         if v or w:
-            wanted, _ = self._kinematics.inverse(v, w, angles_rad)
+            # A wheel at the centre of the curve may point either way. It stays with the way it
+            # was sent: by the angle it has on its way there, a curve that wavers turns it to and
+            # fro for ever.
+            before = angles_rad if self._wanted is None else self._wanted
+            wanted, _ = self._kinematics.inverse(v, w, before)
             astray = float(np.max(np.abs(wanted - angles_rad), initial=0.0))
             share = (_ASTRAY_RAD - astray) / (_ASTRAY_RAD - _ALIGNED_RAD)
             share = min(max(share, 0.0), 1.0)
+        self._wanted = wanted
         speed_up, slow_down = limits.max_accel_mps2, limits.max_decel_mps2
         self.v_mps = _ramp(self.v_mps, share * v, speed_up * period_s, slow_down * period_s)
         speed_up, slow_down = limits.max_yaw_accel_rps2, limits.max_yaw_decel_rps2
@@ -119,7 +125,8 @@ class WheelDrive:
 
     def state(self) -> list[float]:
         """What the next steps depend on."""
-        return [self.v_mps, self.w_rps, *self._command, float(self._deadline_ns or -1)]
+        wanted = () if self._wanted is None else self._wanted
+        return [self.v_mps, self.w_rps, *self._command, float(self._deadline_ns or -1), *wanted]
 
 
 def _ramp(value: float, target: float, faster: float, slower: float) -> float:

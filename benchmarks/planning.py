@@ -1,4 +1,8 @@
-"""Planning: cost field, path, inflation, fusion; beside scikit-image where it is installed."""
+"""Planning: cost field, path, inflation, fusion; beside scikit-image and scikit-fmm.
+
+A peer that is not installed is left out, which its row says. scikit-fmm is on PyPI as source only,
+so no extra names it: ``pip install scikit-fmm`` where a C++ compiler is.
+"""
 
 from __future__ import annotations
 
@@ -54,19 +58,44 @@ def row(work: str, ours_ms: float, peer: str = "", peer_ms: float | None = None)
     }
 
 
-def field_row(size: int, connectivity: int, repeats: int) -> dict[str, Any]:
+def field_rows(size: int, neighbours: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
+    """Cost fields with so many neighbours, each beside both peers, which are timed once."""
     cost = terrain(size)
-    name = f"cost field of {size * size} cells, {connectivity} neighbours"
-    ours = median_ms(
-        lambda: search.cost_field(cost, 0.25, (2, 2), WEIGHT, connectivity=connectivity), repeats
-    )
-    try:
-        graph = importlib.import_module("skimage.graph")
-    except ImportError:
-        return row(name, ours, "skimage MCP_Geometric (skipped: scikit-image is not installed)")
     weights = np.where(cost < 0.99, 1.0 + WEIGHT * cost / (1.0 - np.minimum(cost, 0.989)), -1.0)
-    peer = median_ms(lambda: graph.MCP_Geometric(weights).find_costs([(2, 2)]), repeats)
-    return row(name, ours, "skimage MCP_Geometric, 8 neighbours", peer)
+    peers = {
+        "skimage MCP_Geometric, 8 neighbours": ("skimage.graph", minimum_cost),
+        "scikit-fmm travel_time": ("skfmm", marching),
+    }
+    peer_ms = {}
+    for peer, (module, make) in peers.items():
+        try:
+            found = importlib.import_module(module)
+        except ImportError:
+            peer_ms[f"{peer} (skipped: not installed)"] = None
+        else:
+            peer_ms[peer] = median_ms(make(found, weights), repeats)
+    rows = []
+    for connectivity in neighbours:
+        name = f"cost field of {size * size} cells, {connectivity} neighbours"
+        ours = median_ms(
+            lambda n=connectivity: search.cost_field(cost, 0.25, (2, 2), WEIGHT, connectivity=n),
+            repeats,
+        )
+        rows += [row(name, ours, peer, taken) for peer, taken in peer_ms.items()]
+    return rows
+
+
+def minimum_cost(graph: Any, weights: np.ndarray) -> Callable[[], object]:
+    """scikit-image's cheapest ways from a cell; below 0 is closed."""
+    return lambda: graph.MCP_Geometric(weights).find_costs([(2, 2)])
+
+
+def marching(skfmm: Any, weights: np.ndarray) -> Callable[[], object]:
+    """scikit-fmm's times of arrival; closed cells are masked."""
+    front = np.ma.MaskedArray(np.ones(weights.shape), mask=weights < 0.0)
+    front[2, 2] = -1.0
+    speed = 1.0 / np.abs(weights)
+    return lambda: skfmm.travel_time(front, speed, dx=0.25)
 
 
 def path_row(size: int, repeats: int) -> dict[str, Any]:
@@ -104,9 +133,9 @@ def run(quick: bool = False) -> dict[str, Any]:
     grid_planner.warm_up()
     costmap_module.warm_up()
     repeats = 3 if quick else 15
-    rows = [field_row(600, 8, repeats), field_row(600, 16, repeats)]
+    rows = field_rows(600, (8, 16), repeats)
     if not quick:
-        rows += [field_row(384, 8, repeats), field_row(1000, 8, 5)]
+        rows += field_rows(384, (8,), repeats) + field_rows(1000, (8,), 5)
     rows.append(path_row(600, repeats))
     rows += costmap_rows(600, repeats)
     return {"name": "Planning", "unit": "ms", "rows": rows}

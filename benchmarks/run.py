@@ -1,4 +1,7 @@
-"""Runs every benchmark beside its peers and writes results.json and docs/performance.md."""
+"""Runs every benchmark beside its peers and writes results.json and docs/performance.md.
+
+With ``--quick`` they are tried with fewer repetitions, and nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,7 @@ def text(value: object) -> str:
 def main() -> int:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions; writes nothing")
     parser.add_argument("modules", nargs="*", default=[], help=f"of {', '.join(MODULES)}")
     arguments = parser.parse_args()
     chosen = arguments.modules or list(MODULES)
@@ -108,6 +111,9 @@ def main() -> int:
             progress.advance(task)
     facts = machine()
     ordered = {name: held[name] for name in MODULES if name in held}
+    if arguments.quick:
+        console.print(table([held[name] for name in chosen], facts), markup=False)
+        return 0
     path.write_text(json.dumps({"machine": facts, "results": ordered}, indent=1) + "\n")
     written = table(list(ordered.values()), facts)
     TABLE.write_text(written)

@@ -127,9 +127,9 @@ def test_where_every_motion_hits_the_way_is_taken_for_closed() -> None:
         outputs.append(
             driver.command(n * 100_000_000, pose, 0.6, (0.7, 0.0), math.inf, terrain)[0]
         )
-    assert max(outputs[-5:]) < 0.7
-    if driver.reason:
-        assert math.isfinite(ahead.closed_m)
+    assert outputs[-5:] == [0.0] * 5
+    assert driver.reason == "no safe motion ahead"
+    assert math.isfinite(ahead.closed_m)
 
 
 def test_turning_in_place_and_backing_up_are_the_trackers() -> None:

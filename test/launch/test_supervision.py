@@ -37,6 +37,8 @@ LAG_S = 0.6
 RESTING_MPS = 0.02
 STALE_S = 0.5
 """On a pose that is older the gate sends nothing but the ramp to a stop."""
+FASTEST_MPS = 1.0
+"""More than the vehicle can do on any slope."""
 ALL = QoSProfile(depth=2000, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -82,7 +84,8 @@ class Truth:
         """Time never ran back and the vehicle never jumped."""
         for before, after in zip(self.rows, self.rows[1:], strict=False):
             assert after[0] > before[0]
-            assert math.dist(before[2:], after[2:]) < 0.3
+            # between two that this process heard a second may lie, on a busy machine
+            assert math.dist(before[2:], after[2:]) < 0.1 + FASTEST_MPS * (after[0] - before[0])
 
 
 class Witness:

@@ -32,7 +32,7 @@ class CampaignConfig:
         0.15, doc="share of goals set without looking: on rocks, in craters", low=0.0, high=1.0
     )
     duration_s: float = param(
-        900.0, doc="simulated time that a drive may take", unit="s", low=1.0, high=86_400.0
+        1800.0, doc="simulated time that a drive may take", unit="s", low=1.0, high=86_400.0
     )
     goal_tolerance_m: float = param(
         1.0, doc="true distance to the goal that counts as reached", unit="m", low=0.1, high=10.0

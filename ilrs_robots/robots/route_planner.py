@@ -22,7 +22,7 @@ from ilrs_robots.core.planning.route_config import RouteConfig, RouteVehicle
 from ilrs_robots.core.planning.route_ground import KeepOut, RouteGround, route_ground
 from ilrs_robots.core.planning.route_light import LightSeries, light_series, sun_power
 from ilrs_robots.core.planning.route_plan import RoutePlanner
-from ilrs_robots.core.planning.route_types import RouteAnswer, RouteCharger, RouteTrack
+from ilrs_robots.core.planning.route_types import RouteAnswer, RouteCharger
 from ilrs_robots.core.planning.walk_back import SuitState, WalkBack, walk_back
 from ilrs_robots.core.terrain.dem import Dem
 from ilrs_robots.core.types import FloatArray
@@ -38,6 +38,7 @@ from ilrs_robots.robots.site_links import link_model_of
 
 Show = Callable[[str, int, int], None]
 _LINK_SAMPLES: Final = 48
+_LEG_SAMPLES: Final = 5
 _LONGEST_DAYS: Final = 60.0
 
 
@@ -223,7 +224,7 @@ def plan_route(
     charge = model.power.charge if order.charge is None else order.charge
     answer = planner.plan(charge, latest=latest)
     show("route", 1, 1)
-    links = links_along(site, dem, model, robot, utc_s, answer.track)
+    links = links_along(site, dem, model, robot, utc_s, answer)
     slack = None
     if walk is not None:
         track = answer.track
@@ -313,30 +314,32 @@ def _horizon(dem: Dem, frame: SiteFrame, mast_m: float, show: Show) -> HorizonMa
 
 
 def links_along(
-    site: SiteConfig, dem: Dem, model: RobotModel, robot: str, utc_s: float, track: RouteTrack
+    site: SiteConfig, dem: Dem, model: RobotModel, robot: str, utc_s: float, answer: RouteAnswer
 ) -> LinkSamples:
-    """Rates to the Earth and to the base at moments of a route that starts at POSIX seconds."""
+    """Rates to the Earth and to the base along a route that starts at POSIX seconds.
+
+    At evenly spaced moments of the whole and of each leg, so that a short one has its own.
+    """
+    track = answer.track
     model_of_links, radios = link_model_of(site, dem), site.base.radios
     whole = np.linspace(track.time_s[0], track.time_s[-1], _LINK_SAMPLES)
-    times = np.unique(whole)
+    own = [np.linspace(leg.start_s, leg.end_s, _LEG_SAMPLES) for leg in answer.legs]
+    times = np.unique(np.concatenate([whole, *own]))
     earth, base = np.zeros(len(times)), np.full(len(times), np.nan if not radios else 0.0)
     for n, time_s in enumerate(times):
-        own = LinkNode(f"{robot} on its route", *track.at(float(time_s)), model.comms)
-        network = model_of_links.network([own, *(r.node for r in radios)], utc_s + float(time_s))
-        route = network.route(own.name, EARTH_NODE)
+        here = LinkNode(f"{robot} on its route", *track.at(float(time_s)), model.comms)
+        network = model_of_links.network([here, *(r.node for r in radios)], utc_s + float(time_s))
+        route = network.route(here.name, EARTH_NODE)
         earth[n] = 0.0 if route is None else route.rate_bps
         if radios:
-            near = network.route(own.name, radios[0].name)
+            near = network.route(here.name, radios[0].name)
             base[n] = 0.0 if near is None else near.rate_bps
     return LinkSamples(times, earth, base)
 
 
 def leg_rates(links: LinkSamples, start_s: float, end_s: float) -> tuple[float, float]:
-    """Least rates to the Earth and to the base between two times of a route, bit/s."""
+    """Least rates to the Earth and to the base between two times of a route, bit/s, as sampled."""
     inside = (links.time_s >= start_s - 1e-6) & (links.time_s <= end_s + 1e-6)
-    if not inside.any():
-        inside = np.zeros(len(links.time_s), np.bool_)
-        inside[int(np.argmin(np.abs(links.time_s - 0.5 * (start_s + end_s))))] = True
     return float(links.earth_bps[inside].min()), float(links.base_bps[inside].min())
 
 

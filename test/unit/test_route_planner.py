@@ -139,6 +139,9 @@ def test_a_linked_route_stays_in_reach_of_the_base(site: str) -> None:
     found = ordered(site, config=config)
     assert found.answer.reached
     assert (found.links.base_bps > 0.0).all()
+    times = found.links.time_s
+    for leg in found.answer.legs:
+        assert ((times >= leg.start_s) & (times <= leg.end_s)).sum() >= 5, "a leg has its own"
 
 
 def test_an_executive_is_served_from_where_the_vehicle_is_with_what_it_has(site: str) -> None:

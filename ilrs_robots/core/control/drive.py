@@ -20,6 +20,9 @@ ACTUATOR_TIMEOUT_S: Final = 0.25
 
 _ALIGNED_RAD = math.radians(5.0)
 _ASTRAY_RAD = math.radians(30.0)
+_OVERLAP_RAD = math.radians(10.0)
+"""How far beyond a quarter turn a wheel stays with the way it was sent before it swings round.
+Such a wheel is near the centre of the curve and hardly rolls; the swing takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class WheelDrive:
             # was sent: by the angle it has on its way there, a curve that wavers turns it to and
             # fro for ever.
             before = angles_rad if self._wanted is None else self._wanted
-            wanted, _ = self._kinematics.inverse(v, w, before)
+            wanted, _ = self._kinematics.inverse(v, w, before, _OVERLAP_RAD)
             astray = float(np.max(np.abs(wanted - angles_rad), initial=0.0))
             share = (_ASTRAY_RAD - astray) / (_ASTRAY_RAD - _ALIGNED_RAD)
             share = min(max(share, 0.0), 1.0)

@@ -94,7 +94,7 @@ class NavigatorConfig:
         0.5, doc="size of what is closed where the vehicle was stopped", unit="m", low=0.05, high=5
     )
     stuck_s: float = param(
-        6.0, doc="time without motion under command that means stuck", unit="s", low=0.5, high=120
+        9.0, doc="time without motion under command that means stuck", unit="s", low=0.5, high=120
     )
     stuck_distance_m: float = param(0.15, doc="motion that counts", unit="m", low=0.01, high=10.0)
     stuck_angle_rad: float = param(0.15, doc="turn that counts", unit="rad", low=0.01, high=3.0)

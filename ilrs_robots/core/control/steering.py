@@ -69,7 +69,11 @@ class SteeringKinematics:
         self.axle_x_m = float(fixed_x[0]) if len(fixed_x) else 0.0
 
     def inverse(
-        self, v: float, w: float, previous_steer: FloatArray | None = None
+        self,
+        v: float,
+        w: float,
+        previous_steer: FloatArray | None = None,
+        overlap_rad: float = 0.0,
     ) -> tuple[FloatArray, FloatArray]:
         """Give wheel angles and speeds for a forward speed and a yaw rate.
 
@@ -82,6 +86,8 @@ class SteeringKinematics:
             previous_steer: (N,) angles now, rad; where both ways of pointing a wheel are within
                 its limit the nearer one is taken. None stands for straight ahead, and angles then
                 stay within +-pi/2.
+            overlap_rad: the nearer way is taken up to this far beyond a quarter turn as well, rad,
+                beyond the limit too; the wheel then stays at its limit. 0 for within it alone.
 
         Returns:
             steer angles (N,) rad and wheel speeds (N,) rad/s, float64; zero angle on fixed wheels.
@@ -97,7 +103,9 @@ class SteeringKinematics:
         if previous_steer is not None:
             other = np.where(folded > 0.0, folded - np.pi, folded + np.pi)
             nearer = np.abs(other - previous) < np.abs(folded - previous)
-            folded = np.where(nearer & (np.abs(other) <= self.max_steer_rad), other, folded)
+            most = max(self.max_steer_rad, np.pi / 2 + overlap_rad)
+            within = np.abs(other) <= (most if overlap_rad > 0.0 else self.max_steer_rad)
+            folded = np.where(nearer & within, other, folded)
         folded = np.clip(folded, -self.max_steer_rad, self.max_steer_rad)
         idle = np.hypot(velocity[:, 0], velocity[:, 1]) < _STANDSTILL_MPS
         steer = np.where(self.steered, np.where(idle, previous, folded), 0.0)

@@ -62,18 +62,15 @@ def field_rows(size: int, neighbours: tuple[int, ...], repeats: int) -> list[dic
     """Cost fields with so many neighbours, each beside both peers, which are timed once."""
     cost = terrain(size)
     weights = np.where(cost < 0.99, 1.0 + WEIGHT * cost / (1.0 - np.minimum(cost, 0.989)), -1.0)
-    peers = {
-        "skimage MCP_Geometric, 8 neighbours": ("skimage.graph", minimum_cost),
-        "scikit-fmm travel_time": ("skfmm", marching),
-    }
-    peer_ms = {}
-    for peer, (module, make) in peers.items():
+    peer_ms: dict[str, float | None] = {}
+    for peer, make in (
+        ("skimage MCP_Geometric, 8 neighbours", minimum_cost),
+        ("scikit-fmm travel_time", marching),
+    ):
         try:
-            found = importlib.import_module(module)
+            peer_ms[peer] = median_ms(make(weights), repeats)
         except ImportError:
             peer_ms[f"{peer} (skipped: not installed)"] = None
-        else:
-            peer_ms[peer] = median_ms(make(found, weights), repeats)
     rows = []
     for connectivity in neighbours:
         name = f"cost field of {size * size} cells, {connectivity} neighbours"
@@ -85,13 +82,15 @@ def field_rows(size: int, neighbours: tuple[int, ...], repeats: int) -> list[dic
     return rows
 
 
-def minimum_cost(graph: Any, weights: np.ndarray) -> Callable[[], object]:
+def minimum_cost(weights: np.ndarray) -> Callable[[], object]:
     """scikit-image's cheapest ways from a cell; below 0 is closed."""
+    graph = importlib.import_module("skimage.graph")
     return lambda: graph.MCP_Geometric(weights).find_costs([(2, 2)])
 
 
-def marching(skfmm: Any, weights: np.ndarray) -> Callable[[], object]:
+def marching(weights: np.ndarray) -> Callable[[], object]:
     """scikit-fmm's times of arrival; closed cells are masked."""
+    skfmm = importlib.import_module("skfmm")
     front = np.ma.MaskedArray(np.ones(weights.shape), mask=weights < 0.0)
     front[2, 2] = -1.0
     speed = 1.0 / np.abs(weights)

@@ -367,7 +367,7 @@ def test_held_vehicle_is_not_stuck() -> None:
     navigator = Navigator(CONFIG, LIMITS)
     navigator.set_goal(20.0, 0.0)
     assert stand(navigator, world, 60.0, held=True).state == NavigatorState.DRIVING
-    assert stand(navigator, world, 8.0).state == NavigatorState.RECOVERING
+    assert stand(navigator, world, CONFIG.stuck_s + 1.0).state == NavigatorState.RECOVERING
 
 
 def test_an_emergency_stop_of_any_length_is_not_the_grounds_fault() -> None:
@@ -391,7 +391,7 @@ def test_a_gate_that_falls_silent_holds_and_one_that_passes_does_not_hide_being_
     navigator.on_given(0, 0.4, 0.0)
     assert stand(navigator, world, 30.0).state == NavigatorState.DRIVING
     assert navigator.held
-    for _ in range(40):
+    for _ in range(round((CONFIG.stuck_s + 1.0) / DT)):
         navigator.on_given(world.now_ns, 0.4, 0.0)
         stand(navigator, world, DT)
     assert world.outputs[-1].state == NavigatorState.RECOVERING

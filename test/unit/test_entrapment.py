@@ -82,6 +82,7 @@ class Trap:
         self.out = Extrication(settings, TrackerConfig())
         self.track, self.x, self.now_ns = DrivenTrack(), 0.0, 0
         self.slip_back, self.fastest, self.answers = slip_back, 0.0, list[Answer]()
+        self.lets_m, self.stutters = math.inf, False
         for k in range(60):
             self.track.add(0.1 * k, 0.0)
             self.x = 0.1 * k
@@ -89,7 +90,9 @@ class Trap:
         self.now_ns = 10 * S
 
     def run(self, seconds: float = 200.0) -> Answer | None:
-        for _ in range(round(5 * seconds)):
+        for tick in range(round(5 * seconds)):
+            refuses = self.x <= 5.9 - self.lets_m
+            self.out.on_gate(refuses_ground=refuses and not (self.stutters and tick % 3 == 0))
             answer = self.out.step(self.now_ns, (self.x, 0.0, 0.0, 0.0), self.track)
             if answer is None:
                 return None
@@ -97,7 +100,7 @@ class Trap:
             if answer.free or answer.lost:
                 return answer
             self.fastest = max(self.fastest, abs(answer.v))
-            way = answer.v * 0.2
+            way = 0.0 if refuses else answer.v * 0.2
             self.x += way
             gone = math.nan if self.slip_back is None else way * (1.0 - self.slip_back)
             self.now_ns += S // 5
@@ -133,6 +136,21 @@ def test_it_asks_for_help_after_a_few_tries_that_dig_little(slip_back: float | N
     assert "lost 100 %" in end.reason
     per_try = CONFIG.way_m + 0.2 if slip_back == 1.0 else 3.0 * CONFIG.back_m + 0.1
     assert 5.9 - trap.x <= CONFIG.tries * per_try
+
+
+@pytest.mark.parametrize("stutters", [False, True])
+@pytest.mark.parametrize("lets_m", [0.0, 0.1, 0.7])
+def test_a_gate_that_closes_the_way_back_is_not_waited_for(lets_m: float, stutters: bool) -> None:
+    """It stood before ground that the gate had closed behind it until its time was up."""
+    trap = Trap(0.0)
+    trap.lets_m, trap.stutters = lets_m, stutters
+    end = trap.run()
+    assert end is not None
+    assert trap.now_ns < (10 + 45) * S
+    assert end.free == (lets_m > 0.3)
+    if end.lost:
+        assert end.reason.count("the gate does not let it back out") == 1
+        assert end.reason.endswith("3 tries to back out; help is needed")
 
 
 def test_without_a_driven_track_it_does_not_move_at_all() -> None:

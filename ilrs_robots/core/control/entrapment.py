@@ -48,6 +48,9 @@ class EntrapmentConfig:
     back_m: float = param(
         1.5, doc="real way backwards after which it is free", unit="m", low=0.2, high=20.0
     )
+    refused_s: float = param(
+        4.0, doc="how long the gate may keep it from backing out", unit="s", low=0.5, high=120.0
+    )
     tries: int = param(3, doc="tries to back out before help is asked for", low=0, high=20)
     times: int = param(
         3, doc="how often it may be trapped on the way to one goal", low=0, high=100

@@ -16,6 +16,8 @@ from ilrs_robots.core.control.progress import DrivenTrack
 from ilrs_robots.core.control.tracker import PathTracker, TrackerConfig
 
 _SHORT_M = 0.3
+_LOOK_S = 0.5
+"""Longest time between two steps that counts."""
 _BLIND = 3.0
 """Of the way that counts as free: so far the wheels turn where nothing shows the motion."""
 
@@ -80,7 +82,8 @@ class Extrication:
         self._cause = ""
         self._until_ns = 0
         self._backed_m = self._rolled_m = 0.0
-        self._seen = False
+        self._seen = self._refused = False
+        self._refused_s, self._looked_ns = 0.0, 0
         self.window.clear()
 
     def rewind(self) -> None:
@@ -101,6 +104,10 @@ class Extrication:
                 self._backed_m -= span.moved_m
                 self._seen = True
         self.window.add(span)
+
+    def on_gate(self, *, refuses_ground: bool) -> None:
+        """Take whether the command gate lets nothing through because of the ground."""
+        self._refused = refuses_ground
 
     def step(
         self, now_ns: int, pose: tuple[float, float, float, float], track: DrivenTrack
@@ -147,6 +154,7 @@ class Extrication:
         self._tries += 1
         self._backed_m = self._rolled_m = 0.0
         self._seen = False
+        self._refused_s = 0.0
         self.window.clear()
         return True
 
@@ -154,11 +162,17 @@ class Extrication:
         settings, (x, y, yaw, v) = self._settings, pose
         if self._backed_m >= settings.back_m:
             return self._out(x, y, yaw)
+        if self._kept_in(now_ns) > settings.refused_s:
+            if self._backed_m >= _SHORT_M:  # its wheels hold, and it may leave another way
+                return self._out(x, y, yaw)
+            self._also("the gate does not let it back out")
+            self._rest(now_ns)
+            return Answer(0.0, 0.0, f"stopped: {self._cause}")
         again = trapped(self.window, settings)
         far = self._rolled_m >= _BLIND * settings.back_m
         if again or far:
             if not self._seen:
-                self._cause = f"{self._cause}; whether it backs out cannot be seen"
+                self._also("whether it backs out cannot be seen")
             self._rest(now_ns)
             return Answer(0.0, 0.0, f"stopped: {again or self._cause}")
         v_out, w_out, status = self._tracker.command(x, y, yaw, v)
@@ -170,6 +184,17 @@ class Extrication:
             f"{self._cause}"
         )
         return Answer(scale * v_out, scale * w_out, reason)
+
+    def _kept_in(self, now_ns: int) -> float:
+        """Seconds of this try in which the gate refused, also with breaks between them."""
+        if self._refused:
+            self._refused_s += min(max(now_ns - self._looked_ns, 0) * 1e-9, _LOOK_S)
+        self._looked_ns = now_ns
+        return self._refused_s
+
+    def _also(self, what: str) -> None:
+        if what not in self._cause:
+            self._cause = f"{self._cause}; {what}"
 
     def _out(self, x: float, y: float, yaw: float) -> Answer:
         """Free: what held it lies ahead of where it stands now."""

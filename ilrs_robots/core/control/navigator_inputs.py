@@ -120,3 +120,4 @@ class NavigatorInputs:
             reason: one sentence.
         """
         self._refusal.on_gate(kind, reason)
+        self._extrication.on_gate(refuses_ground=self._refusal.by_ground)

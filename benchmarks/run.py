@@ -101,7 +101,8 @@ def main() -> int:
     sys.path.insert(0, str(HERE))
     path = HERE / "results.json"
     keep_freed_memory()  # as every program of the package does; peers in this process gain as well
-    held = json.loads(path.read_text())["results"] if path.exists() else {}
+    keeps = path.exists() and not arguments.quick
+    held = json.loads(path.read_text())["results"] if keeps else {}
     console = Console()
     with Progress(console=console) as progress:
         task = progress.add_task("benchmarks", total=len(chosen))
@@ -111,12 +112,10 @@ def main() -> int:
             progress.advance(task)
     facts = machine()
     ordered = {name: held[name] for name in MODULES if name in held}
-    if arguments.quick:
-        console.print(table([held[name] for name in chosen], facts), markup=False)
-        return 0
-    path.write_text(json.dumps({"machine": facts, "results": ordered}, indent=1) + "\n")
     written = table(list(ordered.values()), facts)
-    TABLE.write_text(written)
+    if not arguments.quick:
+        path.write_text(json.dumps({"machine": facts, "results": ordered}, indent=1) + "\n")
+        TABLE.write_text(written)
     console.print(written, markup=False)
     return 0
 

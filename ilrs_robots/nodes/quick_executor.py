@@ -105,16 +105,16 @@ class QuickExecutor(SingleThreadedExecutor):  # type: ignore[misc]
         Raises:
             ExternalShutdownException: the context has ended.
         """
-        self._check_context()
-        if self._is_a_group_blocked():
-            super().spin_once(timeout_sec)
-            return
         self._in_a_turn = True
         try:
-            self._take_turn(timeout_sec)
+            self._check_context()
+            if self._is_a_group_blocked():
+                super().spin_once(timeout_sec)
+            else:
+                self._take_turn(timeout_sec)
         finally:
             self._in_a_turn = False
-            if self._is_shutdown:
+            if self._is_shutdown or not self._context.ok():
                 self.let_go()
 
     def _take_turn(self, timeout_sec: float | None) -> None:
@@ -179,8 +179,6 @@ class QuickExecutor(SingleThreadedExecutor):  # type: ignore[misc]
 
     def _check_context(self) -> None:
         if not self._context.ok():
-            if not self._in_a_turn:
-                self.let_go()
             raise ExternalShutdownException
 
     def let_go(self) -> None:

@@ -87,7 +87,7 @@ class SteeringKinematics:
                 its limit the nearer one is taken. None stands for straight ahead, and angles then
                 stay within +-pi/2.
             overlap_rad: the nearer way is taken up to this far beyond a quarter turn as well, rad,
-                beyond the limit too; the wheel then stays at its limit. 0 for within it alone.
+                beyond the limit too; the wheel then stays at its limit.
 
         Returns:
             steer angles (N,) rad and wheel speeds (N,) rad/s, float64; zero angle on fixed wheels.
@@ -103,8 +103,7 @@ class SteeringKinematics:
         if previous_steer is not None:
             other = np.where(folded > 0.0, folded - np.pi, folded + np.pi)
             nearer = np.abs(other - previous) < np.abs(folded - previous)
-            most = max(self.max_steer_rad, np.pi / 2 + overlap_rad)
-            within = np.abs(other) <= (most if overlap_rad > 0.0 else self.max_steer_rad)
+            within = np.abs(other) <= max(self.max_steer_rad, np.pi / 2 + overlap_rad)
             folded = np.where(nearer & within, other, folded)
         folded = np.clip(folded, -self.max_steer_rad, self.max_steer_rad)
         idle = np.hypot(velocity[:, 0], velocity[:, 1]) < _STANDSTILL_MPS
